@@ -269,6 +269,7 @@ class Lab:
             say=journal.say,
             also=[*([objects] if objects else []), *self.found.elsewhere],
             major=major,
+            deadline=self.deadline,
         )
 
     def target(

@@ -47,7 +47,7 @@ def monitoring(lab: Lab, journal: Journal) -> None:
     """Prometheus finds each pod once, loads the rules, answers the dashboard; alerts fire for their cause and clear."""
     with scene(lab, journal, "monitoring: alerts and their causes") as its, _no_trace(lab, its.namespace):
         with its.step("install with ServiceMonitor, rules and dashboard"):
-            its.rollout.install(its.target(DEFAULT, _VALUES), deadline=lab.deadline)
+            its.rollout.install(its.target(DEFAULT, _VALUES))
         with its.step("each alert has a cause that is made here"):
             rule = _rule(lab, its.namespace)
             declared = {each["alert"] for each in rule["spec"]["groups"][0]["rules"]}

@@ -79,7 +79,7 @@ def policies(lab: Lab, journal: Journal) -> None:
         with its.step("the cluster enforces policies"):
             addresses = _enforced(lab, its.namespace)
         with its.step("install with production values"):
-            its.rollout.install(its.target("prod", _VALUES), deadline=lab.deadline)
+            its.rollout.install(its.target("prod", _VALUES))
         ways = _ways(lab, its, addresses, monitor)
         with its.step("every way that must be open is, and no other"):
             _await_right(lab, ways)
@@ -87,7 +87,7 @@ def policies(lab: Lab, journal: Journal) -> None:
         with its.step("Prometheus reaches the metrics"):
             journal.detail(find_targets(lab, its.namespace))
         with its.step("helm test"):
-            its.rollout.test(deadline=120)
+            its.rollout.test()
         for name in sorted(each["metadata"]["name"] for each in lab.api.list("NetworkPolicy", its.namespace)):
             with its.step(f"without the policy {name} something is wrong"):
                 journal.detail(_matters(lab, its, name, ways))

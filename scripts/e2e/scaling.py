@@ -31,7 +31,7 @@ def hpa(lab: Lab, journal: Journal) -> None:
     scaler = {"ingress": {"hpa": {"enabled": True}, "resources": {"requests": {"cpu": "50m"}}}}
     with scene(lab, journal, "HPA, default values: CPU drives the replicas") as its:
         with its.step("install with the HPA"):
-            its.rollout.install(its.target(DEFAULT, scaler), deadline=lab.deadline)
+            its.rollout.install(its.target(DEFAULT, scaler))
             its.await_replicas(lambda ready: ready == 2, "the HPA's minimum of two pods")
         with its.step("the HPA has its metric"):
             _await_scaler(lab, its.namespace)
@@ -59,19 +59,19 @@ def keda(lab: Lab, journal: Journal) -> None:
         # The scaler raises what is still rendered to its higher minimum, and owns the number from then on.
         handover = {"ingress": {"hpa": {"enabled": True, "minReplicas": 3, "handover": True}}}
         with its.step("install without a scaler"):
-            its.rollout.install(its.target(DEFAULT, quick), deadline=lab.deadline)
+            its.rollout.install(its.target(DEFAULT, quick))
         door = _door(lab, its.namespace)
         with its.load("calm", door, CALM):
             since = time.time()
             with its.step("to the HPA: it takes the replicas over"):
-                its.rollout.upgrade(its.target(DEFAULT, quick, handover), deadline=lab.deadline)
+                its.rollout.upgrade(its.target(DEFAULT, quick, handover))
                 its.await_replicas(lambda ready: ready >= 3, "the HPA to take the replicas over")
             with its.step("to the HPA: the Deployment leaves them to it"):
-                its.rollout.upgrade(its.target(DEFAULT, quick, by_hpa), deadline=lab.deadline)
+                its.rollout.upgrade(its.target(DEFAULT, quick, by_hpa))
                 its.await_replicas(lambda ready: ready >= 2, "the HPA's replicas to be ready")
                 _demand_never_fewer(its, 2, since)
             with its.step("from the HPA to KEDA"):
-                its.rollout.upgrade(its.target(DEFAULT, quick, by_keda), deadline=lab.deadline)
+                its.rollout.upgrade(its.target(DEFAULT, quick, by_keda))
                 _await_scaler(lab, its.namespace)
                 _demand_never_fewer(its, 1, since)
             with its.load("burst", door, BURST):
@@ -88,7 +88,7 @@ def keda(lab: Lab, journal: Journal) -> None:
                 its.await_replicas(lambda ready: ready >= 1, "a pod for those who wait")
             since = time.time()
             with its.step("from KEDA back to the HPA"):
-                its.rollout.upgrade(its.target(DEFAULT, quick, by_hpa), deadline=lab.deadline)
+                its.rollout.upgrade(its.target(DEFAULT, quick, by_hpa))
                 its.await_replicas(lambda ready: ready >= 2, "the HPA's minimum of two pods")
                 _demand_never_fewer(its, 1, since)
 
@@ -97,10 +97,10 @@ def dev(lab: Lab, journal: Journal) -> None:
     """The development values rest at zero, wake for `helm test` and for a client's pod, and go back to rest."""
     with scene(lab, journal, "KEDA, development values: a client's pod wakes the ingress") as its:
         with its.step("install: nothing runs while nobody calls"):
-            its.rollout.install(its.target("dev"), deadline=lab.deadline)
+            its.rollout.install(its.target("dev"))
             its.await_replicas(lambda ready: ready == 0, "no pod while nobody calls")
         with its.step("helm test wakes it"):
-            its.rollout.test(deadline=120)
+            its.rollout.test()
         with its.step("a client's pod keeps it awake"):
             lab.api.create(client(lab, {"app.kubernetes.io/component": "client"}), its.namespace)
             its.await_replicas(lambda ready: ready >= 1, "a pod for the client")

@@ -88,7 +88,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
             journal.skip(f"required anti-affinity, for which {_APART} nodes are needed")
         target = lab.target(lab.candidate, objects, values=values, changes=changes)
         with journal.step(f"{values}: it installs, and the notes say where"):
-            revision = rollout.install(target, deadline=lab.deadline)
+            revision = rollout.install(target)
             steps.demand_told(lab, journal, rollout, revision, values, objects)
         with journal.step(f"{values}: every object is there, in its namespace, owned and labelled"):
             mark = _MARK if "labels" in changes else ""
@@ -151,7 +151,7 @@ def _installed(
     namespace = lab.namespace(purpose)
     rollout = lab.rollout(journal, namespace)
     with journal.step(step or f"install {chart.version}"):
-        revision = rollout.install(lab.target(chart, namespace, values=values), deadline=lab.deadline)
+        revision = rollout.install(lab.target(chart, namespace, values=values))
         if ready:  # beyond what helm waits for
             lab.await_ready(namespace)
     return namespace, rollout, revision
@@ -167,7 +167,7 @@ def upgrade(lab: Lab, journal: Journal) -> None:
         with lab.load(journal, namespace, name) as recording:
             before = steps.taken(lab, namespace)
             with journal.step(f"upgrade {name}, image 1 to 2"):
-                revision = rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
+                revision = rollout.upgrade(lab.target(lab.candidate, namespace, image="2"))
                 steps.demand_version(revision, lab.candidate.version)
                 steps.demand_images(lab, namespace, "2")
                 if not differences(before, steps.taken(lab, namespace)):
@@ -180,7 +180,7 @@ def upgrade(lab: Lab, journal: Journal) -> None:
                     told = bool(lab.subject.configured_key)
                     early = told and steps.is_configured(lab, namespace)
                     demand(not early, "the configuration is changed before it was")
-                    rollout.upgrade(target, deadline=lab.deadline)
+                    rollout.upgrade(target)
                     if told:
                         steps.await_configured(lab, namespace)
                 steps.after_rollout(lab, journal, rollout, recording, "the second upgrade")
@@ -223,7 +223,7 @@ def _environment(lab: Lab, journal: Journal, values: str) -> None:
     with lab.load(journal, namespace, values, enough=300, rate=LIGHT) as recording:
         with journal.step(f"{values}: upgrade {source.version} to {lab.candidate.version}, image 1 to 2"):
             target = lab.target(lab.candidate, namespace, values=values, image="2")
-            rollout.upgrade(target, deadline=lab.deadline)
+            rollout.upgrade(target)
         steps.after_rollout(lab, journal, rollout, recording, f"{values}: the upgrade")
     steps.demand_orderly(lab, journal, recording, namespace, values)
     lab.forget(namespace)
@@ -246,11 +246,11 @@ def changes(lab: Lab, journal: Journal) -> None:
         given.extend(more)
         target = lab.target(lab.candidate, namespace, image=image, changes=given)
         with journal.step(f"upgrade: {what}"):
-            return rollout.upgrade(target, deadline=lab.deadline)
+            return rollout.upgrade(target)
 
     abruptly = ", with services that stop as soon as they are told to" if "abrupt" in known else ""
     with journal.step(f"install{abruptly}"):
-        rollout.install(lab.target(lab.candidate, namespace, changes=given), deadline=lab.deadline)
+        rollout.install(lab.target(lab.candidate, namespace, changes=given))
     # A connection that is kept ends with such a server, and a request on it too: a new one must never meet it.
     kinds = ["new"] if "abrupt" in known else list(KINDS)
     name = "one change at a time"
@@ -362,14 +362,14 @@ def rollback(lab: Lab, journal: Journal) -> None:
         before = steps.taken(lab, namespace)
         with journal.step(f"upgrade to {lab.candidate.version}, image and configuration too"):
             target = lab.target(lab.candidate, namespace, image="2", changes=["configuration"])
-            rollout.upgrade(target, deadline=lab.deadline)
+            rollout.upgrade(target)
             changed = bool(differences(before, steps.taken(lab, namespace)))
             runs = lab.subject.versioned and lab.found.workloads
             demand(changed or not runs, "the upgrade changed nothing")
             if not changed:
                 journal.skip("a rollback that changes anything: the upgrade renders the same objects")
         with journal.step(f"roll back to {source.version}"):
-            revision = rollout.rollback(first.number, deadline=lab.deadline)
+            revision = rollout.rollback(first.number)
             steps.demand_version(revision, source.version)
         steps.after_rollout(lab, journal, rollout, recording, "the rollback")
         with journal.step("every object is as it was before the upgrade"):
@@ -390,14 +390,14 @@ def reuse(lab: Lab, journal: Journal) -> None:
     given = lab.values_of(namespace)
     with lab.load(journal, namespace, "reuse", enough=300, rate=LIGHT) as recording:
         with journal.step(f"upgrade to {lab.candidate.version} with the values file of {source.version}"):
-            rollout.upgrade(lab.target(lab.candidate, namespace, values=values, of=source), deadline=lab.deadline)
+            rollout.upgrade(lab.target(lab.candidate, namespace, values=values, of=source))
         for flag in ("--reset-then-reuse-values", "--reuse-values"):
             with journal.step(f"back to {source.version}, and upgrade with {flag}"):
-                rollout.rollback(first.number, deadline=lab.deadline)
+                rollout.rollback(first.number)
                 target = Target(lab.candidate.reference, flags=(flag,), plain_http=True)
                 before = rollout.history()
                 try:
-                    steps.demand_version(rollout.upgrade(target, deadline=lab.deadline), lab.candidate.version)
+                    steps.demand_version(rollout.upgrade(target), lab.candidate.version)
                 except RolloutFailed as failure:
                     # This flag hides the new chart's defaults: a schema may refuse that, before anything has begun.
                     # Where the chart is careful, one says what is missing, and no template falls over it.
@@ -444,13 +444,13 @@ def hands(lab: Lab, journal: Journal) -> None:
             lab.await_ready(namespace)
 
         def upgraded(*flags: str) -> None:
-            rollout.upgrade(lab.target(lab.candidate, namespace, image="2", flags=flags), deadline=lab.deadline)
+            rollout.upgrade(lab.target(lab.candidate, namespace, image="2", flags=flags))
 
         with journal.step(f"upgrade to {lab.candidate.version}"):
             _go_on(upgraded, journal)
             steps.demand_images(lab, namespace, "2")
         with journal.step(f"roll back to {source.version}"):
-            _go_on(lambda *flags: rollout.rollback(first.number, deadline=lab.deadline, flags=flags), journal)
+            _go_on(lambda *flags: rollout.rollback(first.number, flags=flags), journal)
             steps.demand_images(lab, namespace, "1")
         steps.after_rollout(lab, journal, rollout, recording, "the upgrade and the rollback")
 
@@ -479,21 +479,21 @@ def helms(lab: Lab, journal: Journal) -> None:
         maker = lab.rollout(journal, namespace, helm=first)
         keeper = lab.rollout(journal, namespace, helm=second)
         with journal.step(f"helm {first[1]} installs {source.version}"):
-            revision = maker.install(lab.target(source, namespace), deadline=lab.deadline)
+            revision = maker.install(lab.target(source, namespace))
             lab.await_ready(namespace)
         data = Data(lab, journal, namespace)
         with lab.load(journal, namespace, f"helm {name}", enough=1500) as recording:
             before = steps.taken(lab, namespace)
             with journal.step(f"helm {second[1]} upgrades to {lab.candidate.version}, image 1 to 2"):
-                upgraded = keeper.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
+                upgraded = keeper.upgrade(lab.target(lab.candidate, namespace, image="2"))
                 steps.demand_version(upgraded, lab.candidate.version)
             after = steps.taken(lab, namespace)
             with journal.step(f"helm {second[1]} rolls back to {source.version}"):
-                keeper.rollback(revision.number, deadline=lab.deadline)
+                keeper.rollback(revision.number)
                 lab.await_settled(namespace)
                 journal.detail(steps.demand_same(before, steps.taken(lab, namespace)))
             with journal.step(f"helm {first[1]} upgrades again"):
-                maker.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
+                maker.upgrade(lab.target(lab.candidate, namespace, image="2"))
                 lab.await_settled(namespace)
                 journal.detail(steps.demand_same(after, steps.taken(lab, namespace)))
             steps.after_rollout(lab, journal, maker, recording, f"helm {name}")
@@ -617,7 +617,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
         raise Untested('an upgrade that fails: no pod that runs all the time has an image with the "{version}" in it')
     rollout = lab.rollout(journal, namespace)
     with journal.step("install"):
-        rollout.install(lab.target(lab.candidate, namespace), deadline=lab.deadline)
+        rollout.install(lab.target(lab.candidate, namespace))
     running = [steps.workload_of(lab, name, namespace) for name in lab.found.workloads]
     if running and all(map(waits_for_hands, running)):
         raise Untested("an upgrade that fails: no pod comes of one until another is deleted (OnDelete)")
@@ -631,7 +631,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
             with journal.step(what):
                 target = lab.target(lab.candidate, namespace, image=image, changes=given)
                 try:
-                    rollout.upgrade(target, deadline=lab.deadline, rollback_on_failure=True)
+                    rollout.upgrade(target, rollback_on_failure=True)
                 except RolloutFailed as error:
                     journal.detail(error.message)
                     became = str(error.found).partition("\n")[2]  # without how long it took
@@ -651,7 +651,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                 demand(status == "deployed", "the release was not recovered", "deployed", str(status))
                 steps.demand_same(before, steps.taken(lab, namespace))
         with journal.step("the same upgrade then succeeds"):
-            rollout.upgrade(lab.target(lab.candidate, namespace, image="2"), deadline=lab.deadline)
+            rollout.upgrade(lab.target(lab.candidate, namespace, image="2"))
         steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
         data.demand_there("the upgrades that failed")
     steps.demand_orderly(lab, journal, recording, namespace, "failed upgrade")
@@ -666,14 +666,14 @@ def uninstall(lab: Lab, journal: Journal) -> None:
     there = {item["metadata"].get("uid") for item in lab.api.objects(namespace)}  # in a namespace of the cluster's own
     values = lab.named(lab.subject.uninstalled_with)
     with journal.step(f"install with {values} values"):
-        rollout.install(lab.target(lab.candidate, objects, values=values), deadline=lab.deadline)
+        rollout.install(lab.target(lab.candidate, objects, values=values))
         documents = list(lab.manifest(namespace))
         # A careful chart leaves nothing but its namespace, whatever an object asks for.
         hooks = [] if lab.subject.careful else list(lab.manifest(namespace, hooks=True))
         leaving = [one for one in documents if one.kind == "Namespace" or not lab.subject.careful]
         kept = {f"{one.kind}/{one.name}" for one in leaving if _KEEP in one.annotations}
     with journal.step("uninstall"):
-        rollout.uninstall(deadline=lab.deadline)
+        rollout.uninstall()
         lab.await_settled(objects)
         journal.detail(f"{len(documents)} objects")
     with journal.step("nothing is left but what is kept on purpose"):
@@ -719,7 +719,7 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
     namespace, rollout, _ = _installed(lab, journal, "selfcheck", lab.sabotaged, "install the sabotaged chart")
     load = lab.load(journal, namespace, "selfcheck", must_pass=False)
     with load as recording, journal.step("upgrade it, image 1 to 2"):
-        rollout.upgrade(lab.target(lab.sabotaged, namespace, image="2"), deadline=lab.deadline)
+        rollout.upgrade(lab.target(lab.sabotaged, namespace, image="2"))
         lab.await_settled(namespace)
     if not isinstance(recording, Recording):
         raise Untested(f"the negative control: {question} is not asked")

@@ -89,7 +89,7 @@ def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
         journal.skip("helm test, for the chart has no tests")
         return
     with journal.step(f"{what}: helm test"):
-        rollout.test(deadline=lab.deadline)
+        rollout.test()
     if lab.subject.careful:
         with journal.step(f"{what}: the pods of the tests are gone"):
             demand_tests_gone(lab, rollout.namespace)
@@ -316,7 +316,7 @@ def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Targ
     """
     before, pods = taken(lab, namespace), lab.pods(namespace)
     try:
-        rollout.upgrade(target, deadline=lab.deadline)
+        rollout.upgrade(target)
     except RolloutFailed as error:
         new = pod_uids(lab, namespace) - {pod["metadata"]["uid"] for pod in pods}
         demand(not new, "installing the same again makes new pods, which do not become ready", found=str(error.cause))

@@ -111,16 +111,16 @@ def operate(
             evidence=work.config.dist / "rollout" / release,
             say=work.say,
             login=login,
+            deadline=order.deadline,
         )
         flags = (_FORCE,) if order.force else ()
         if order.verb == "rollback":
             revision = order.revision or _last_served(rollout)
             with beside(rollout):
-                return rollout.rollback(revision, deadline=order.deadline, flags=flags)
+                return rollout.rollback(revision, flags=flags)
         act = rollout.install if order.verb == "install" else rollout.upgrade
         with beside(rollout):
-            target = Target(chart, order.values, flags=flags)
-            return act(target, deadline=order.deadline, rollback_on_failure=order.undo)
+            return act(Target(chart, order.values, flags=flags), rollback_on_failure=order.undo)
 
 
 def _is_there(api: Api, namespace: str) -> bool:

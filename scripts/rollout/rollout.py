@@ -133,6 +133,7 @@ class Rollout:
     `major` is that of `helm`, whose 3 has other flags. Every operation raises RolloutFailed, and leaves what helm
     said, events, objects and logs in a folder of its own below `evidence`. `also` names further namespaces that the
     chart puts objects into: they are watched, too. Where it is None they are looked for in what helm keeps.
+    `deadline` is what each operation may take, in seconds; a rollback on failure may take as much once more.
     """
 
     helm: Path
@@ -146,6 +147,7 @@ class Rollout:
     login: Login
     also: Sequence[str] | None = None
     major: int = 4
+    deadline: float = 300
 
     def __post_init__(self) -> None:
         self.namespaces = tuple(dict.fromkeys((self.namespace, *(self.also or ()))))
@@ -155,39 +157,38 @@ class Rollout:
 
     # -- operations ----------------------------------------------------------------------------
 
-    def install(self, target: Target, *, deadline: float = 300, rollback_on_failure: bool = False) -> Revision:
+    def install(self, target: Target, *, rollback_on_failure: bool = False) -> Revision:
         """Install the release and wait until all of it is ready.
 
         With `rollback_on_failure` a failure leaves nothing of it, and is raised only then.
         """
-        return self._roll_out("install", target, deadline, rollback_on_failure)
+        return self._roll_out("install", target, rollback_on_failure)
 
-    def upgrade(self, target: Target, *, deadline: float = 300, rollback_on_failure: bool = False) -> Revision:
+    def upgrade(self, target: Target, *, rollback_on_failure: bool = False) -> Revision:
         """Upgrade the release and wait until all of it is ready.
 
-        With `rollback_on_failure` a failure ends in the revision before, and is raised only then; that may take
-        `deadline` once more.
+        With `rollback_on_failure` a failure ends in the revision before, and is raised only then.
         """
-        return self._roll_out("upgrade", target, deadline, rollback_on_failure)
+        return self._roll_out("upgrade", target, rollback_on_failure)
 
-    def rollback(self, revision: int, *, deadline: float = 300, flags: Sequence[str] = ()) -> Revision:
+    def rollback(self, revision: int, *, flags: Sequence[str] = ()) -> Revision:
         """Roll back to `revision` and wait until all of it is ready. Returns the new revision."""
-        return self._latest(self._operate("rollback", str(revision), self._wait, *flags, deadline=deadline))
+        return self._latest(self._operate("rollback", str(revision), self._wait, *flags))
 
-    def test(self, *, deadline: float = 120) -> str:
+    def test(self) -> str:
         """Run the chart's tests; returns what helm says of them.
 
         Without `--logs`, which fails where the chart deletes a test's pod as soon as it has succeeded.
         """
-        return self._operate("test", deadline=deadline).said()
+        return self._operate("test").said()
 
-    def uninstall(self, *, deadline: float = 120) -> float:
+    def uninstall(self) -> float:
         """Remove the release. Returns the seconds it took.
 
         helm waits for its objects to go, but may end before its watch has seen them, in an error even: then they go a
         moment later.
         """
-        return self._operate("uninstall", self._wait, "--cascade=foreground", deadline=deadline).seconds
+        return self._operate("uninstall", self._wait, "--cascade=foreground").seconds
 
     def recover(self) -> Revision | None:
         """Bring back a release that a killed helm left pending: to the last revision that was deployed.
@@ -283,16 +284,16 @@ class Rollout:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _roll_out(self, verb: str, target: Target, deadline: float, rollback: bool) -> Revision:
+    def _roll_out(self, verb: str, target: Target, rollback: bool) -> Revision:
         words = [*target.arguments(), self._wait, *([self._undo] if rollback else [])]
-        done = self._operate(verb, *words, deadline=deadline, rollback=rollback)
+        done = self._operate(verb, *words, rollback=rollback)
         return replace(self._latest(done), notes=done.said().partition("\nNOTES:\n")[2].strip())
 
-    def _operate(self, verb: str, *words: str | Path, deadline: float, rollback: bool = False) -> _Operation:
-        operation = _Operation(self, verb, deadline, self._place(verb), rollback)
+    def _operate(self, verb: str, *words: str | Path, rollback: bool = False) -> _Operation:
+        operation = _Operation(self, verb, self._place(verb), rollback)
         # Of these helm's deadline comes later than ours: what is wrong is looked at before it is undone or forgotten.
         # The others only record a failure that they find themselves.
-        helms = deadline + (_LATER if verb in ("install", "upgrade", "uninstall") else 0)
+        helms = self.deadline + (_LATER if verb in ("install", "upgrade", "uninstall") else 0)
         argv = self.command(self.helm, verb, self.release, *words, f"--timeout={helms:.0f}s")
         operation.run(argv)
         return operation
@@ -322,7 +323,6 @@ class _Operation:
 
     _rollout: Rollout
     verb: str
-    _deadline: float
     _folder: Path
     _rollback: bool
     seconds: float = 0.0
@@ -330,6 +330,7 @@ class _Operation:
     _reuses: bool = False
 
     def __post_init__(self) -> None:
+        self._deadline = self._rollout.deadline
         self._log = self._folder / "helm.log"
 
     def said(self) -> str:
@@ -522,9 +523,9 @@ class _Operation:
         """The rollback that was asked for, where helm did not come to it or did not end it."""
         try:
             if not served:
-                self._rollout.uninstall(deadline=self._deadline)
+                self._rollout.uninstall()
                 return "nothing of the release is left: it was uninstalled by a second helm"
-            again = self._rollout.rollback(served[-1].number, deadline=self._deadline)
+            again = self._rollout.rollback(served[-1].number)
         except ReleaseError as error:
             return f"{state}, and could not be undone: {error.message}"
         return f"rolled back by a second helm: revision {again.number} serves ({again.description})"

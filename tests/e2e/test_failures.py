@@ -21,7 +21,6 @@ from tests.e2e.charts import Object, container, deployment, pod_spec
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-DEADLINE = 300.0  # of each rollout
 LIMIT = 25.0  # seconds until its failure must be known, beyond those that a sound chart takes among the broken ones
 ABSENT = "registry.invalid/gati/none:9"  # .invalid resolves nowhere, whatever the network
 PASSWORD = "correct-horse-battery"  # of a Secret in a chart
@@ -214,17 +213,17 @@ def outcomes(
             begin = time.monotonic()
             with pytest.raises(RolloutFailed) as raised:
                 if case.operation == "test":
-                    rollout.test(deadline=DEADLINE)
+                    rollout.test()
                 elif case.operation == "upgrade":
-                    rollout.upgrade(target, deadline=DEADLINE)
+                    rollout.upgrade(target)
                 else:
-                    rollout.install(target, deadline=DEADLINE)
+                    rollout.install(target)
             return Outcome(time.monotonic() - begin, raised.value)
 
     def control(name: str) -> Outcome:
         with charts.new_namespace(api, f"broken-{name}") as namespace:
             begin = time.monotonic()
-            rollouts(namespace).install(Target(charts.chart(folder / name, deployment())), deadline=DEADLINE)
+            rollouts(namespace).install(Target(charts.chart(folder / name, deployment())))
             return Outcome(time.monotonic() - begin)
 
     first, last = SOUND

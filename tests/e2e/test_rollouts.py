@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_a_failed_install_leaves_nothing_when_asked_so(
 def test_what_never_gets_ready_is_explained_at_the_deadline(rollout: Rollout, tmp_path: Path) -> None:
     target = Target(charts.chart(tmp_path, deployment(spec=pod_spec(container(readinessProbe=NEVER)))))
     with pytest.raises(RolloutFailed) as failed:
-        rollout.install(target, deadline=8)
+        replace(rollout, deadline=8).install(target)
     assert str(failed.value).startswith("Deployment web: container main runs and is not ready: Readiness probe failed")
     assert rollout.status() == "failed", "helm had no time to record the failure"
 

@@ -126,15 +126,15 @@ def test_an_order_is_carried_out_while_something_runs_beside_it(
         def __init__(self, *_: Any, **given: Any) -> None:
             assert given["evidence"].parts[-2:] == ("rollout", "edge")
 
-        def install(self, target: Target, *, deadline: float, rollback_on_failure: bool) -> str:
+        def install(self, target: Target, *, rollback_on_failure: bool) -> str:
             acts.append(f"install {target.flags or (None,)} undo {rollback_on_failure}")
             return "made"
 
-        def upgrade(self, target: Target, *, deadline: float, rollback_on_failure: bool) -> str:
+        def upgrade(self, target: Target, *, rollback_on_failure: bool) -> str:
             acts.append(f"upgrade {target.flags} undo {rollback_on_failure}")
             return "made"
 
-        def rollback(self, revision: int, *, deadline: float, flags: tuple[str, ...]) -> str:
+        def rollback(self, revision: int, *, flags: tuple[str, ...]) -> str:
             acts.append(f"rollback {revision} {flags}")
             return "made"
 

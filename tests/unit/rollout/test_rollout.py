@@ -135,7 +135,7 @@ def helm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Helm:
     return Helm(tmp_path)
 
 
-def rollout(helm: Helm, cluster: Cluster, tmp_path: Path, **login: Any) -> Rollout:
+def rollout(helm: Helm, cluster: Cluster, tmp_path: Path, *, deadline: float = 300, **login: Any) -> Rollout:
     """The release "app"; its namespace is the one of the recording."""
     namespace = f"broken-{cluster.recorded}" if cluster.recorded else "here"
     return Rollout(
@@ -147,25 +147,26 @@ def rollout(helm: Helm, cluster: Cluster, tmp_path: Path, **login: Any) -> Rollo
         evidence=tmp_path / "evidence",
         say=lambda line: None,
         login=Login(**login),
+        deadline=deadline,
     )
 
 
 def test_helm_is_asked_for_exactly_this(helm: Helm, tmp_path: Path) -> None:
-    app = rollout(helm, Cluster(), tmp_path, kubeconfig=Path("/k"), context="c")
+    app = rollout(helm, Cluster(), tmp_path, deadline=100, kubeconfig=Path("/k"), context="c")
     target = Target("oci://host/app@sha256:1", (Path("/v.yaml"),), ("--set", "a.b=1"), plain_http=True)
-    app.install(target, deadline=100)
-    app.upgrade(Target(Path("/app.tgz")), deadline=100, rollback_on_failure=True)
-    app.rollback(1, deadline=100)
-    app.test(deadline=50)
-    app.uninstall(deadline=50)
+    app.install(target)
+    app.upgrade(Target(Path("/app.tgz")), rollback_on_failure=True)
+    app.rollback(1)
+    app.test()
+    app.uninstall()
     login = "--namespace=here --kubeconfig=/k --kube-context=c"
     assert helm.asked() == [
         "install app oci://host/app@sha256:1 --values /v.yaml --set a.b=1 --plain-http --wait=watcher"
         f" --timeout=130s {login}",
         f"upgrade app /app.tgz --wait=watcher --rollback-on-failure --timeout=130s {login}",
         f"rollback app 1 --wait=watcher --timeout=100s {login}",
-        f"test app --timeout=50s {login}",
-        f"uninstall app --wait=watcher --cascade=foreground --timeout=80s {login}",
+        f"test app --timeout=100s {login}",
+        f"uninstall app --wait=watcher --cascade=foreground --timeout=130s {login}",
     ]
 
 
@@ -337,7 +338,7 @@ def test_the_deadline_is_kept_and_explained(helm: Helm, tmp_path: Path) -> None:
     helm.history(FAILED)
     begin = time.monotonic()
     with pytest.raises(RolloutFailed) as failed:
-        rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"), deadline=1)
+        rollout(helm, Cluster(), tmp_path, deadline=1).install(Target("/app.tgz"))
     assert time.monotonic() - begin < 10
     assert str(failed.value).startswith("Release app: was not ready after 1 s, and nothing in the cluster says why")
 
@@ -349,7 +350,7 @@ def test_what_is_not_ready_may_wait_for_another_that_is_not(
     monkeypatch.setattr("scripts.rollout.rollout.suspicions", lambda _: (*found, *found))
     helm.does(WAITS)
     with pytest.raises(RolloutFailed, match=r"^Deployment a: is not ready; Deployment b: is not ready\n"):
-        rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"), deadline=0.3)
+        rollout(helm, Cluster(), tmp_path, deadline=0.3).install(Target("/app.tgz"))
 
 
 STILL = "resource Deployment/here/{} still exists. status: {}, message: Resource scheduled for deletion"
@@ -371,7 +372,7 @@ def test_an_uninstall_whose_objects_are_on_their_way_out_has_not_failed(
     helm.does(f"echo '{said}' >&2; exit 1")
     helm.history()
     with contextlib.nullcontext() if fine else pytest.raises(RolloutFailed, match="uninstallation completed"):
-        rollout(helm, Cluster(), tmp_path).uninstall(deadline=5)
+        rollout(helm, Cluster(), tmp_path, deadline=5).uninstall()
 
 
 def test_what_keeps_an_object_of_an_uninstall_is_named(helm: Helm, tmp_path: Path) -> None:
@@ -382,7 +383,7 @@ def test_what_keeps_an_object_of_an_uninstall_is_named(helm: Helm, tmp_path: Pat
     with pytest.raises(
         RolloutFailed, match=r"ConfigMap it: it is to go, and waits for who holds it: example.com/never"
     ):
-        rollout(helm, Cluster(), tmp_path).uninstall(deadline=0.3)
+        rollout(helm, Cluster(), tmp_path, deadline=0.3).uninstall()
 
 
 def test_a_namespace_that_is_slow_to_go_is_named_after_what_it_waits_for(helm: Helm, tmp_path: Path) -> None:
@@ -397,7 +398,7 @@ def test_a_namespace_that_is_slow_to_go_is_named_after_what_it_waits_for(helm: H
         text = "\n---\n".join(map(json.dumps, documents))
         (tmp_path / "manifest.yaml").write_text(text, encoding="utf-8")
         with pytest.raises(RolloutFailed, match=told):
-            rollout(helm, cluster, tmp_path).uninstall(deadline=0.3)
+            rollout(helm, cluster, tmp_path, deadline=0.3).uninstall()
 
 
 def test_what_is_said_of_an_object_that_is_not_ready_is_told(
@@ -416,7 +417,7 @@ def test_what_is_said_of_an_object_that_is_not_ready_is_told(
     cluster.status = {"phase": "Pending"}
     told = r'^PersistentVolumeClaim data: no volume is bound to it: Pending; storageclass "fast" not found\n'
     with pytest.raises(RolloutFailed, match=told):
-        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"), deadline=0.3)
+        rollout(helm, cluster, tmp_path, deadline=0.3).install(Target("/app.tgz"))
 
 
 @pytest.mark.parametrize("may", [True, False])
@@ -475,7 +476,7 @@ def test_what_helm_waits_for_beside_pods_is_named(
     cluster = Cluster()
     cluster.status = status
     with pytest.raises(RolloutFailed) as failed:
-        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"), deadline=0.3)
+        rollout(helm, cluster, tmp_path, deadline=0.3).install(Target("/app.tgz"))
     first = str(failed.value).splitlines()[0]
     assert first == f"{kind} it: {told}" if told else first.startswith("Release app: was not ready after 0 s")
 
@@ -497,7 +498,7 @@ def test_what_is_gone_meanwhile_is_named(helm: Helm, tmp_path: Path, document: d
     cluster = Cluster()
     cluster.status = None
     with pytest.raises(RolloutFailed, match=told):
-        rollout(helm, cluster, tmp_path).install(Target("/app.tgz"), deadline=0.3)
+        rollout(helm, cluster, tmp_path, deadline=0.3).install(Target("/app.tgz"))
 
 
 @pytest.mark.parametrize(
@@ -586,6 +587,6 @@ def test_objects_in_another_namespace_are_looked_at_as_well(
     (tmp_path / "manifest.yaml").write_text(json.dumps(document), encoding="utf-8")
     helm.does(WAITS)
     with pytest.raises(RolloutFailed) as failed:
-        rollout(helm, Elsewhere(), tmp_path).install(Target("x"), deadline=60)
+        rollout(helm, Elsewhere(), tmp_path, deadline=60).install(Target("x"))
     assert failed.value.cause.kind == "image-pull"
     assert failed.value.seconds < 30
