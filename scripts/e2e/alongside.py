@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -11,15 +10,15 @@ from urllib.parse import urlsplit
 from scripts.core.errors import ConfigError, FindingsError, ReleaseError
 from scripts.core.files import write_json
 from scripts.e2e.discover import discover
-from scripts.e2e.k6 import KINDS, load
-from scripts.e2e.ledger import Ledger, judge
+from scripts.e2e.k6 import KINDS
+from scripts.e2e.ledger import Ledger
+from scripts.e2e.recording import record
 from scripts.e2e.subject import Question, Subject
-from scripts.e2e.timeline import WATCHED
 from scripts.rollout.rollout import Rollout
 from scripts.workspace import Workspace
 
 _RATE = 20  # requests a second of each kind of connection: a visitor, and no burden
-_BEFORE, _AFTER = 3.0, 5.0  # seconds of load before the rollout, to compare with, and after its end
+_AFTER = 5.0  # seconds of load after the end of the rollout
 
 
 @dataclass
@@ -52,32 +51,27 @@ class Witness:
         service = self.service or _service(rollout)
         folder = self.work.config.dist / "rollout" / rollout.release
         question = Question(service, protocol=parts.scheme, statuses=tuple(range(200, 400)))
-        with rollout.api.watch(WATCHED, rollout.namespace) as watch, contextlib.ExitStack() as stack:
-            since = time.time()
-            k6, results = self.work.tools.path("k6"), folder / "ledger.requests.jsonl"
-            running = stack.enter_context(
-                load(k6, self.work.runner, [target], results, question=question, kinds=kinds, rate=_RATE)
-            )
-            running.go_on(time.time() + _BEFORE)
-            begun = time.time()
-            try:
-                yield
-                running.go_on(time.time() + _AFTER)
-            finally:
-                stack.close()
-                self.ledger = judge(
-                    running.all(),
-                    watch.changes(),
-                    service,
-                    since=since,
-                    begun=begun,
-                    enough=1,
-                    kinds=kinds,
-                    rate=_RATE,
-                    cut=running.cut,
-                )
-                write_json(folder / "ledger.json", self.ledger.report())
-                self.work.say("\n".join(self.ledger.lines()))
+
+        def note(ledger: Ledger) -> None:
+            self.ledger = ledger
+            write_json(folder / "ledger.json", ledger.report())
+            self.work.say("\n".join(ledger.lines()))
+
+        with record(
+            self.work.tools.path("k6"),
+            self.work.runner,
+            rollout.api,
+            rollout.namespace,
+            targets=[target],
+            results=folder / "ledger.requests.jsonl",
+            question=question,
+            rate=_RATE,
+            note=note,
+            enough=1,
+            kinds=kinds,
+        ) as recording:
+            yield
+            recording.go_on(_AFTER)
 
     def demand_kept(self) -> None:
         """Raises FindingsError where requests were lost or became slow, or where nobody can say."""

@@ -31,9 +31,9 @@ from scripts.core.files import write_atomic, write_json
 from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING, Found
 from scripts.e2e.k6 import KINDS, LoadEnded, load
-from scripts.e2e.ledger import ENOUGH, LATENCY
+from scripts.e2e.ledger import ENOUGH, LATENCY, Ledger
 from scripts.e2e.outside import Outside
-from scripts.e2e.recording import Recording, Unasked, record
+from scripts.e2e.recording import Recording, record
 from scripts.e2e.report import Broken, CutShort, Journal, LoadFailed, Unproven, Untested
 from scripts.e2e.subject import Question, Subject, answer
 from scripts.rollout.rollout import Rollout, Target, kept
@@ -509,17 +509,17 @@ class Lab:
         kinds: Sequence[str] = KINDS,
         must_pass: bool = True,
         port: str = "",
-    ) -> Iterator[Recording | Unasked]:
+    ) -> Iterator[Recording | None]:
         """Load the front in `namespace` from outside the pod network while the block runs, and until `enough`.
 
         `port` names the port of its Service that is asked; "" is the one that was found.
         Where it `must_pass`, the block is left at the end of the step in which requests were lost. The ledger goes
         into `journal` under `name`. Raises ClusterError when it does not pass, and Unproven where the control lost
-        too. Where the chart has nothing to ask, or may lose, the journal says so.
+        too. Where the chart has nothing to ask, or may lose, the journal says so; the first is None.
         """
         if self.found.question is None:
             journal.skip(f"that nobody notices ({name}), for want of {self.found.lacks[0]}")
-            yield Unasked()
+            yield None
             return
         if self.subject.may_lose and must_pass:
             journal.skip(f"that no request is lost ({name}), for it may: {self.subject.may_lose}")
@@ -533,17 +533,24 @@ class Lab:
             kinds = [kind for kind in kinds if kind == "new"] or ["new"]
             rate *= len(KINDS)
         results = self.folder / journal.folder / f"{name}.requests.jsonl"
-        recording: Recording | None = None
         when = ""
+
+        def note(ledger: Ledger) -> None:
+            journal.ledgers[name] = ledger
+            write_json(results.with_name(f"{name}.ledger.json"), ledger.report())
+
         try:
             with record(
                 self.tools.k6,
                 self.runner,
-                outside,
+                self.api,
+                namespace,
                 targets=targets,
                 results=results,
                 question=question,
                 rate=rate,
+                note=note,
+                outside=outside,
                 control=self.control,
                 enough=enough,
                 kinds=kinds,
@@ -558,10 +565,7 @@ class Lab:
             if cut.by is not recording:
                 raise
             when = f", by the end of the step: {journal.steps[-1].name}"
-        finally:
-            if recording is not None and recording.closed:
-                ledger = journal.ledgers[name] = recording.ledger
-                write_json(results.with_name(f"{name}.ledger.json"), ledger.report())
+        ledger = journal.ledgers[name]
         with journal.step(f"no request is lost, none becomes slow: {name}"):
             journal.detail(ledger.summary())
             if ledger.objections and must_pass:

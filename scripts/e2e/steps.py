@@ -27,7 +27,7 @@ from scripts.e2e.lab import Lab, asked
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
-from scripts.e2e.recording import Recording, Unasked
+from scripts.e2e.recording import Recording
 from scripts.e2e.report import Journal, Unproven
 from scripts.e2e.subject import answer
 from scripts.e2e.timeline import GONE, KILLED, STOPPING, Event, fewest_ready
@@ -43,14 +43,14 @@ _PLACINGS = 3  # of a pod, for another scenario's may take the room that was see
 _ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
 
 
-def after_rollout(lab: Lab, journal: Journal, rollout: Rollout, recording: Recording | Unasked, what: str) -> None:
+def after_rollout(lab: Lab, journal: Journal, rollout: Rollout, recording: Recording | None, what: str) -> None:
     """What every rollout under load is followed by: the chart's tests pass, the pods before go, nothing restarted."""
     replace_by_hand(lab, journal.say, rollout.namespace)
     run_tests(lab, journal, rollout, what)
     with journal.step(f"{what}: the pods before are gone"):
         lab.await_settled(rollout.namespace)
     with journal.step(f"{what}: the load asks the real Service"):
-        journal.detail(recording.demand_asked())
+        journal.detail(recording.demand_asked() if recording else "there is no load")
     demand_unharmed(lab, journal, what, rollout.namespace)
 
 
@@ -125,9 +125,9 @@ def demand_unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> No
         journal.detail(f"{sum(len(container_statuses(pod)) for pod in there)} containers, none restarted")
 
 
-def demand_orderly(lab: Lab, journal: Journal, recording: Recording | Unasked, namespace: str, what: str) -> None:
+def demand_orderly(lab: Lab, journal: Journal, recording: Recording | None, namespace: str, what: str) -> None:
     """A rollout took no more pods away before others were ready than it may; a careful one's end by themselves."""
-    if not isinstance(recording, Recording) or not lab.found.behind:
+    if not recording or not lab.found.behind:
         return
     with journal.step(f"{what}: never fewer pods ready than are asked for"):
         ledger = recording.ledger

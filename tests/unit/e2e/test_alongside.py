@@ -16,7 +16,7 @@ import pytest
 
 from scripts.chart.manifests import read_manifests
 from scripts.core.errors import ClusterError, ConfigError, FindingsError, ReleaseError
-from scripts.e2e import alongside
+from scripts.e2e import alongside, recording
 from scripts.e2e.alongside import Witness
 from scripts.e2e.k6 import Request
 from scripts.workspace import Workspace, open_workspace
@@ -61,7 +61,7 @@ class Release:
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setattr(alongside, "_BEFORE", 0)
+    monkeypatch.setattr(recording, "_BEFORE", 0)
     monkeypatch.setattr(alongside, "_AFTER", 0.2)
     made = open_workspace(Path(__file__).parents[3]).having(dist=tmp_path)
     return replace(made, tools=cast("Any", SimpleNamespace(path=Path)))
@@ -78,9 +78,9 @@ def asked(monkeypatch: pytest.MonkeyPatch, *statuses: int, error: str = "") -> l
         kinds = itertools.cycle(more["kinds"])
         ends = ((status, "" if status else error) for status in statuses)
         requests = [Request(now, 0.01, next(kinds), targets[0], *end, behind="web-1") for end in ends]
-        yield SimpleNamespace(all=lambda: requests, cut=[], go_on=lambda _: None)
+        yield SimpleNamespace(all=lambda: requests, cut=[], begin=now, go_on=lambda _: None)
 
-    monkeypatch.setattr(alongside, "load", load)
+    monkeypatch.setattr(recording, "load", load)
     return given
 
 

@@ -20,7 +20,6 @@ from scripts.core.errors import ClusterError, CommandFailed
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.k6 import LoadEnded, Request
 from scripts.e2e.lab import Lab, Published, Tools, asked
-from scripts.e2e.recording import Recording
 from scripts.e2e.report import Journal, LoadFailed, Unproven
 from scripts.e2e.subject import Question, Subject
 
@@ -41,6 +40,10 @@ class Cluster(Api):
     def delete(self, kind: str, name: str, *_: Any, **__: Any) -> bool:
         self.deleted.append(name)
         return True
+
+    @contextlib.contextmanager
+    def watch(self, *_: Any, **__: Any) -> Iterator[Any]:
+        yield SimpleNamespace(changes=lambda: ())
 
     def cordon(self, node: str, unschedulable: bool = True) -> None:
         self.deleted.append(f"cordon of {node}" if not unschedulable else node)
@@ -226,6 +229,7 @@ class Load:
     """A load of which the requests of a second are there whenever somebody looks."""
 
     cut: Sequence[Request] = ()
+    begin = 0.0
 
     def __init__(self, status: int) -> None:
         self.found = [
@@ -236,6 +240,9 @@ class Load:
     def requests(self) -> list[Request]:
         return self.found
 
+    def go_on(self, end: float) -> None:
+        pass
+
     all = requests
 
 
@@ -243,7 +250,7 @@ def test_a_load_that_ends_by_itself_proves_nothing(monkeypatch: pytest.MonkeyPat
     """As where the machine has no memory for it: that is no fault of the chart."""
 
     @contextlib.contextmanager
-    def record(*_: object, **__: object) -> Iterator[Recording]:
+    def record(*_: object, **__: object) -> Iterator[None]:
         raise LoadEnded("the load ended before it was told to", found="signal: killed")
         yield
 
@@ -265,16 +272,12 @@ def test_the_step_in_which_requests_are_lost_is_the_last(
     statuses = {"front": front, "back": back}
 
     @contextlib.contextmanager
-    def record(*_: object, question: Question, enough: int, **__: object) -> Iterator[Recording]:
-        watch, outside, service = SimpleNamespace(changes=lambda: ()), SimpleNamespace(asked=()), question.service
-        recording = Recording(service, cast(Any, Load(statuses[service])), cast(Any, watch), cast(Any, outside), 0.0)
-        try:
-            yield recording
-        finally:
-            recording._close(None, enough=enough, kinds=(), rate=1, latency=10)
+    def load(*_: object, question: Question, **__: object) -> Iterator[Load]:
+        yield Load(statuses[question.service])
 
-    monkeypatch.setattr("scripts.e2e.lab.record", record)
-    monkeypatch.setattr(Lab, "open", lambda *_, **__: (None, ["http://node"]))
+    outside = SimpleNamespace(asked=(), followed=contextlib.nullcontext)
+    monkeypatch.setattr("scripts.e2e.recording.load", load)
+    monkeypatch.setattr(Lab, "open", lambda *_, **__: (outside, ["http://node"]))
     front_asks, back_asks = (Question(name, "", "http", "/") for name in statuses)
     found = replace(FOUND, question=front_asks, behind=("Deployment/front",), also=(("Deployment/back", back_asks),))
     mine, journal = replace(lab(Cluster()), found=found, folder=tmp_path), Journal("changes", lambda _: None)
@@ -282,7 +285,7 @@ def test_the_step_in_which_requests_are_lost_is_the_last(
     def run() -> None:
         with (
             mine.load_behind(journal, "space", "load"),
-            mine.load(journal, "space", "load", enough=300 if front == 200 else 3000),
+            mine.load(journal, "space", "load", kinds=["new"], enough=300 if front == 200 else 3000),
         ):
             with journal.step("harmless"):
                 pass

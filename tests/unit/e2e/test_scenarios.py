@@ -15,7 +15,6 @@ from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
 from scripts.e2e import scenarios, steps
 from scripts.e2e.lab import Published
-from scripts.e2e.recording import Unasked
 from scripts.e2e.report import Broken, Journal, Untested
 from scripts.e2e.subject import Subject
 from scripts.rollout.cause import Cause
@@ -89,8 +88,8 @@ class Stage(Given):
         self.forgotten += names
 
     @contextlib.contextmanager
-    def load(self, *_: Any, **__: Any) -> Iterator[Unasked]:
-        yield Unasked()
+    def load(self, *_: Any, **__: Any) -> Iterator[None]:
+        yield None
 
 
 @pytest.fixture(autouse=True)
