@@ -29,12 +29,18 @@ def observed(item: Mapping[str, Any]) -> bool:
 
 def containers_of(pod: Mapping[str, Any]) -> tuple[Object, ...]:
     """A pod's containers as it declares them, the init containers first."""
-    return (*pod["spec"].get("initContainers", ()), *pod["spec"].get("containers", ()))
+    return (*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ()))
 
 
 def sidecars(pod: Mapping[str, Any]) -> set[str]:
     """The init containers that do not end, and that others wait for until they have started, by name."""
-    return {one["name"] for one in pod["spec"].get("initContainers", ()) if one.get("restartPolicy") == "Always"}
+    return {one["name"] for one in pod["spec"].get("initContainers") or () if one.get("restartPolicy") == "Always"}
+
+
+def lasting(pod: Mapping[str, Any]) -> tuple[Object, ...]:
+    """A pod's containers that run all the time, sidecars too."""
+    ending = {one["name"] for one in pod["spec"].get("initContainers") or ()} - sidecars(pod)
+    return tuple(one for one in containers_of(pod) if one["name"] not in ending)
 
 
 def has_ended(pod: Mapping[str, Any]) -> bool:
@@ -110,10 +116,10 @@ def open_ports(pods: Iterable[Mapping[str, Any]]) -> dict[str | int, int]:
     """The ports that pods say to open, by their numbers and their names. They may open others: a pod need not say."""
     found: dict[str | int, int] = {}
     for pod in pods:
-        for container in containers_of(pod):
-            for port in container.get("ports", ()):
-                number = port["containerPort"]
-                found |= {number: number, port.get("name", number): number}
+        for container in lasting(pod):
+            for port in container.get("ports") or ():
+                if number := port.get("containerPort"):
+                    found |= {number: number, port.get("name", number): number}
     return found
 
 

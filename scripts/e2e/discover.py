@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.chart.manifests import Document
-from scripts.chart.pods import matches
+from scripts.chart.manifests import Document, mapping, mappings, nodes
+from scripts.chart.pods import matches, pod_template
+from scripts.cluster.objects import Object, labels_of, lasting, open_ports
 from scripts.core.errors import ConfigError
 from scripts.e2e.subject import Question, Subject
 
@@ -153,8 +154,8 @@ def _demand_spoken(question: Question, subject: Subject) -> None:
 def _fixed(workloads: Iterable[Document], services: Iterable[Document]) -> Iterator[str]:
     """What an installation takes of the cluster that no second one can have."""
     for pod in map(_pod, workloads):
-        for port in (port for container in _containers([pod]) for port in container.get("ports") or ()):
-            if number := port.get("hostPort") or (pod.get("hostNetwork") and port["containerPort"]):
+        for port in (port for container in lasting(pod) for port in container.get("ports") or ()):
+            if number := port.get("hostPort") or (pod["spec"].get("hostNetwork") and port["containerPort"]):
                 yield f"port {number} on the nodes"
     for spec in (service.spec for service in services):
         if spec.get("clusterIP") not in (None, "", "None"):
@@ -212,7 +213,7 @@ def _choices(
         if port.get("protocol", "TCP") != "TCP" or (subject.port and not told) or not pods:
             continue
         target = port.get("targetPort", port["port"])
-        probe, opened = probe_of(pods, target), _opened(pods, target)
+        probe, opened = probe_of(pods, target), target in open_ports(pods)
         get = probe.get("httpGet", {})
         if not (probe or opened or told or subject.service or isinstance(target, int)):
             continue
@@ -291,49 +292,28 @@ def protocol_of(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
 
 def probe_of(pods: Iterable[Mapping[str, Any]], target: Any) -> Mapping[str, Any]:
     """The readiness probe of a container that asks its port `target` (a name or number); {} where there is none."""
-    for container in _containers(pods):
-        probe: Mapping[str, Any] = container.get("readinessProbe") or {}
-        asked = next((probe[way].get("port") for way in ("httpGet", "grpc", "tcpSocket") if way in probe), None)
-        if asked is not None and _number(container, asked) == _number(container, target):
-            return probe
+    for pod in pods:
+        known = open_ports([pod])
+        for probe in (container.get("readinessProbe") or {} for container in lasting(pod)):
+            asked = next((probe[way].get("port") for way in ("httpGet", "grpc", "tcpSocket") if way in probe), None)
+            if asked is not None and _number(asked, known) == _number(target, known):
+                return probe
     return {}
 
 
-def _opened(pods: Iterable[Mapping[str, Any]], target: Any) -> bool:
-    return any(
-        target in (port.get("name"), port.get("containerPort"))
-        for container in _containers(pods)
-        for port in container.get("ports") or ()
-    )
-
-
-def _number(container: Mapping[str, Any], port: Any) -> Any:
-    """The number of a port that a container names."""
-    known = {one.get("name"): one.get("containerPort") for one in container.get("ports") or ()}
+def _number(port: Any, known: Mapping[str | int, int]) -> Any:
     return known.get(port, int(port) if str(port).isdecimal() else port)
 
 
-def _containers(pods: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Those that run all the time, sidecars too."""
-    for pod in pods:
-        yield from pod.get("containers") or ()
-        yield from (one for one in pod.get("initContainers") or () if one.get("restartPolicy") == "Always")
-
-
-def _pod(document: Document) -> Mapping[str, Any]:
-    """The spec of the pods that an object of any kind makes; {} where it makes none."""
-    spec = document.spec
-    if document.kind == "Pod":
-        return spec
-    if document.kind == "CronJob":
-        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-    return (spec.get("template") or {}).get("spec") or {}
+def _pod(workload: Document) -> Object:
+    """The pods that a workload makes, as far as they are rendered."""
+    template = mapping(pod_template(workload.kind, workload.data))
+    return {"metadata": mapping(template.get("metadata")), "spec": mapping(template.get("spec"))}
 
 
 def _leads(service: Document, workload: Document) -> bool:
     """Whether a Service selects the pods of a workload."""
-    template = workload.spec.get("template") or {}
-    return matches(service.spec.get("selector"), (template.get("metadata") or {}).get("labels") or {})
+    return matches(service.spec.get("selector"), labels_of(_pod(workload)))
 
 
 def _claims(documents: Iterable[Document]) -> Iterator[str]:
@@ -345,7 +325,8 @@ def _claims(documents: Iterable[Document]) -> Iterator[str]:
 
 
 def _images(document: Document) -> Iterator[str]:
-    spec = _pod(document)
-    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
-        if isinstance(image := container.get("image"), str):
-            yield image
+    """The images of an object of any kind that has containers, as those of operators may."""
+    for node in nodes(document.spec):
+        for container in (one for key in ("initContainers", "containers") for one in mappings(node.get(key))):
+            if isinstance(image := container.get("image"), str):
+                yield image

@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.chart.pods import quantity, selects
 from scripts.cluster.kind import ZONE_LABEL
-from scripts.cluster.objects import Object, container_statuses, containers_of, event_time, open_ports, sidecars
+from scripts.cluster.objects import Object, container_statuses, containers_of, event_time, lasting, open_ports
 from scripts.core.errors import ApiError
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, takes
@@ -191,15 +191,15 @@ def _asked(pod: Object) -> Mapping[str, Decimal]:
     An init container that ends asks for its own beside the sidecars before it, while none of the others runs. What
     the pod asks for as a whole goes before what its containers do.
     """
-    spec, lasting, most = pod["spec"], defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
-    ending = {one["name"] for one in spec.get("initContainers", ())} - sidecars(pod)
+    spec, staying, most = pod["spec"], defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
+    stays = lasting(pod)
     for container in containers_of(pod):
         for key, amount in _amounts(container.get("resources", {}).get("requests")).items():
-            if container["name"] in ending:
-                most[key] = max(most[key], lasting[key] + amount)
+            if container in stays:
+                staying[key] += amount
             else:
-                lasting[key] += amount
-    asked = {key: max(most[key], lasting[key]) for key in {*most, *lasting}}
+                most[key] = max(most[key], staying[key] + amount)
+    asked = {key: max(most[key], staying[key]) for key in {*most, *staying}}
     asked |= {**_amounts(spec.get("resources", {}).get("requests")), "pods": Decimal(1)}
     for key, amount in _amounts(spec.get("overhead")).items():
         asked[key] = asked.get(key, 0) + amount

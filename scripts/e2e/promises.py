@@ -216,7 +216,7 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
 def _misspoken(service: Document, pods: Sequence[Object]) -> Iterator[str]:
     """The ports of which a Service tells meshes and gateways another protocol than pods are asked by."""
     for port in service.spec.get("ports") or ():
-        probe = probe_of([pod["spec"] for pod in pods], port.get("targetPort", port["port"]))
+        probe = probe_of(pods, port.get("targetPort", port["port"]))
         said, spoken = str(port.get("appProtocol") or ""), protocol_of(port, probe)
         if said and probe.keys() & {"httpGet", "grpc"} and said.rpartition("/")[2] not in _SPOKEN[spoken]:
             yield f"{_label(service)} says that port {port['port']} speaks {said}, and its pods are asked by {spoken}"
