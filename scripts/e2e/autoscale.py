@@ -111,7 +111,7 @@ def run(work: Workspace, options: Options) -> Report:
         )
         if made.reused:
             lab.sweep()
-        lab.found = discovered(lab, list(lab.render(lab.candidate)))
+        lab.found = discovered(lab, list(lab.render()))
         outcomes = to_begin(options.scenarios)
         return carry_out(
             work,

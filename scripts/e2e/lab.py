@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -28,6 +28,7 @@ from scripts.cluster.transport import Login
 from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.core.files import write_atomic, write_json
+from scripts.core.yaml_read import merge
 from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING, Found
 from scripts.e2e.k6 import KINDS, LoadEnded, load
@@ -274,23 +275,28 @@ class Lab:
 
     def target(
         self,
-        chart: Published,
         namespace: str,
+        chart: Published | None = None,
         *,
         image: str = "1",
         values: str = "",
         changes: Sequence[str] = (),
+        over: Iterable[Mapping[str, Any]] = (),
         flags: Sequence[str] = (),
         of: Published | None = None,
     ) -> Target:
-        """`chart` with its set `values` ("" is the first one), its objects in `namespace`, its {version} `image`.
+        """`chart`, the candidate without one, with its set `values` ("" is the first one) and its {version} `image`.
 
-        `changes` are the subject's. What the cluster knows no kind for is switched off. `of` is the chart whose values
-        file is taken, where it is not the same; `flags` are further ones of helm's.
+        Its objects are in `namespace`. `changes` are the subject's, and `over` further values that are laid over all.
+        What the cluster knows no kind for is switched off. `of` is the chart whose values file is taken, where it is
+        not the same; `flags` are further ones of helm's.
         """
+        chart = chart or self.candidate
         overlay = self.subject.overlay(
             namespace=namespace, images=self.images, version=image, changes=changes, knows=self.knows
         )
+        for more in over:
+            merge(overlay, more)
         file = self.folder / "values" / f"{namespace}-{secrets.token_hex(3)}.yaml"
         write_json(file, overlay)
         chosen = (of or chart).values.get(values or self.chosen[0])
@@ -340,9 +346,9 @@ class Lab:
         """The values set of that name where it is tested, else the first one."""
         return values if values in self.chosen else self.chosen[0]
 
-    def render(self, chart: Published, namespace: str = "gati-e2e", *, values: str = "") -> Manifests:
-        """The objects that helm renders of `chart` for this cluster, definitions in crds/ too, without asking it."""
-        target = self.target(chart, namespace, values=values)
+    def render(self, namespace: str = "gati-e2e", *, values: str = "") -> Manifests:
+        """The objects that helm renders of the candidate for this cluster, definitions in crds/ too, unasked."""
+        target = self.target(namespace, values=values)
         return read_manifests(self.template(target, namespace, definitions=True), namespace)
 
     def drawn(self, target: Target, namespace: str) -> list[str]:

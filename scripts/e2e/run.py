@@ -612,10 +612,10 @@ def settled(lab: Lab) -> tuple[str, list[Document]]:
 
     Raises ConfigError where the chart makes that namespace itself, so that no release can be in it.
     """
-    documents = list(lab.render(lab.candidate))
+    documents = list(lab.render())
     if not (home := home_of(documents)):
         return "", documents
-    documents = list(lab.render(lab.candidate, home))
+    documents = list(lab.render(home))
     if any(one.kind == "Namespace" and one.name == home for one in documents):
         raise ConfigError(
             f"the chart makes the namespace {home} and puts its workloads there, wherever the release is",

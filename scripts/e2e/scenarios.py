@@ -39,7 +39,7 @@ def dry_run(lab: Lab, journal: Journal) -> None:
     namespace = lab.namespace("dry-run")
     for values in lab.chosen:
         with journal.step(f"{values} values are accepted"):
-            text = _known(lab, journal, lab.template(lab.target(lab.candidate, namespace, values=values), namespace))
+            text = _known(lab, journal, lab.template(lab.target(namespace, values=values), namespace))
             warnings = lab.apply_dry(text, namespace)
             demand("violate PodSecurity" not in warnings, "pods break Pod Security `restricted`", found=warnings)
             deprecated = [line for line in warnings.splitlines() if "deprecated" in line]
@@ -49,7 +49,7 @@ def dry_run(lab: Lab, journal: Journal) -> None:
             journal.detail(f"{text.count('# Source:')} objects{more}")
     if lab.subject.makes_namespace:
         with journal.step("the chart's own namespace is accepted"):
-            target = lab.target(lab.candidate, lab.name("dry-run-objects"))
+            target = lab.target(lab.name("dry-run-objects"))
             parts = lab.template(target, namespace).split("\n---\n")
             lab.apply_dry("\n---\n".join(part for part in parts if _IS_NAMESPACE.search(part)), namespace)
 
@@ -85,7 +85,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
             changes.append("apart")  # every node has an ingress: the pods of `helm test` must find a place beside them
         elif apart:
             journal.skip(f"required anti-affinity, for which {_APART} nodes are needed")
-        target = lab.target(lab.candidate, objects, values=values, changes=changes)
+        target = lab.target(objects, values=values, changes=changes)
         with journal.step(f"{values}: it installs, and the notes say where"):
             revision = rollout.install(target)
             steps.demand_told(lab, journal, rollout, revision, values, objects)
@@ -150,7 +150,7 @@ def _installed(
     namespace = lab.namespace(purpose)
     rollout = lab.rollout(journal, namespace)
     with journal.step(step or f"install {chart.version}"):
-        revision = rollout.install(lab.target(chart, namespace, values=values))
+        revision = rollout.install(lab.target(namespace, chart, values=values))
         if ready:  # beyond what helm waits for
             lab.await_ready(namespace)
     return namespace, rollout, revision
@@ -166,7 +166,7 @@ def upgrade(lab: Lab, journal: Journal) -> None:
         with lab.load(journal, namespace, name) as recording:
             before = steps.taken(lab, namespace)
             with journal.step(f"upgrade {name}, image 1 to 2"):
-                revision = rollout.upgrade(lab.target(lab.candidate, namespace, image="2"))
+                revision = rollout.upgrade(lab.target(namespace, image="2"))
                 steps.demand_version(revision, lab.candidate.version)
                 steps.demand_images(lab, namespace, "2")
                 if not differences(before, steps.taken(lab, namespace)):
@@ -174,7 +174,7 @@ def upgrade(lab: Lab, journal: Journal) -> None:
             steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
             data.demand_there("the upgrade")
             if source == lab.sources[0] and "configuration" in lab.subject.changes:
-                target = lab.target(lab.candidate, namespace, changes=["configuration"])
+                target = lab.target(namespace, changes=["configuration"])
                 with journal.step(f"upgrade {lab.candidate.version} to itself, image 2 to 1, other configuration"):
                     told = bool(lab.subject.configured_key)
                     early = told and steps.is_configured(lab, namespace)
@@ -221,7 +221,7 @@ def _environment(lab: Lab, journal: Journal, values: str) -> None:
     namespace, rollout, _ = _installed(lab, journal, f"environment-{values}", source, step, values=values, ready=True)
     with lab.load(journal, namespace, values, enough=300, rate=LIGHT) as recording:
         with journal.step(f"{values}: upgrade {source.version} to {lab.candidate.version}, image 1 to 2"):
-            target = lab.target(lab.candidate, namespace, values=values, image="2")
+            target = lab.target(namespace, values=values, image="2")
             rollout.upgrade(target)
         steps.after_rollout(lab, journal, rollout, recording, f"{values}: the upgrade")
     steps.demand_orderly(lab, journal, recording, namespace, values)
@@ -243,13 +243,13 @@ def changes(lab: Lab, journal: Journal) -> None:
 
     def change(what: str, *more: str) -> Revision:
         given.extend(more)
-        target = lab.target(lab.candidate, namespace, image=image, changes=given)
+        target = lab.target(namespace, image=image, changes=given)
         with journal.step(f"upgrade: {what}"):
             return rollout.upgrade(target)
 
     abruptly = ", with services that stop as soon as they are told to" if "abrupt" in known else ""
     with journal.step(f"install{abruptly}"):
-        rollout.install(lab.target(lab.candidate, namespace, changes=given))
+        rollout.install(lab.target(namespace, changes=given))
     # A connection that is kept ends with such a server, and a request on it too: a new one must never meet it.
     kinds = ["new"] if "abrupt" in known else list(KINDS)
     name = "one change at a time"
@@ -360,7 +360,7 @@ def rollback(lab: Lab, journal: Journal) -> None:
     with lab.load(journal, namespace, "rollback") as recording:
         before = steps.taken(lab, namespace)
         with journal.step(f"upgrade to {lab.candidate.version}, image and configuration too"):
-            target = lab.target(lab.candidate, namespace, image="2", changes=["configuration"])
+            target = lab.target(namespace, image="2", changes=["configuration"])
             rollout.upgrade(target)
             changed = bool(differences(before, steps.taken(lab, namespace)))
             runs = lab.subject.versioned and lab.found.workloads
@@ -389,7 +389,7 @@ def reuse(lab: Lab, journal: Journal) -> None:
     given = lab.values_of(namespace)
     with lab.load(journal, namespace, "reuse", enough=300, rate=LIGHT) as recording:
         with journal.step(f"upgrade to {lab.candidate.version} with the values file of {source.version}"):
-            rollout.upgrade(lab.target(lab.candidate, namespace, values=values, of=source))
+            rollout.upgrade(lab.target(namespace, values=values, of=source))
         for flag in ("--reset-then-reuse-values", "--reuse-values"):
             with journal.step(f"back to {source.version}, and upgrade with {flag}"):
                 rollout.rollback(first.number)
@@ -443,7 +443,7 @@ def hands(lab: Lab, journal: Journal) -> None:
             lab.await_ready(namespace)
 
         def upgraded(*flags: str) -> None:
-            rollout.upgrade(lab.target(lab.candidate, namespace, image="2", flags=flags))
+            rollout.upgrade(lab.target(namespace, image="2", flags=flags))
 
         with journal.step(f"upgrade to {lab.candidate.version}"):
             _go_on(upgraded, journal)
@@ -478,13 +478,13 @@ def helms(lab: Lab, journal: Journal) -> None:
         maker = lab.rollout(journal, namespace, helm=first)
         keeper = lab.rollout(journal, namespace, helm=second)
         with journal.step(f"helm {first[1]} installs {source.version}"):
-            revision = maker.install(lab.target(source, namespace))
+            revision = maker.install(lab.target(namespace, source))
             lab.await_ready(namespace)
         data = Data(lab, journal, namespace)
         with lab.load(journal, namespace, f"helm {name}", enough=1500) as recording:
             before = steps.taken(lab, namespace)
             with journal.step(f"helm {second[1]} upgrades to {lab.candidate.version}, image 1 to 2"):
-                upgraded = keeper.upgrade(lab.target(lab.candidate, namespace, image="2"))
+                upgraded = keeper.upgrade(lab.target(namespace, image="2"))
                 steps.demand_version(upgraded, lab.candidate.version)
             after = steps.taken(lab, namespace)
             with journal.step(f"helm {second[1]} rolls back to {source.version}"):
@@ -492,7 +492,7 @@ def helms(lab: Lab, journal: Journal) -> None:
                 lab.await_settled(namespace)
                 journal.detail(steps.demand_same(before, steps.taken(lab, namespace)))
             with journal.step(f"helm {first[1]} upgrades again"):
-                maker.upgrade(lab.target(lab.candidate, namespace, image="2"))
+                maker.upgrade(lab.target(namespace, image="2"))
                 lab.await_settled(namespace)
                 journal.detail(steps.demand_same(after, steps.taken(lab, namespace)))
             steps.after_rollout(lab, journal, maker, recording, f"helm {name}")
@@ -612,11 +612,11 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
     if not ways:
         raise Untested(f"an upgrade that fails: {_UNVERSIONED}")
     namespace = lab.namespace("failed-upgrade")
-    if lab.subject.versioned and not _starts(lab, lab.target(lab.candidate, namespace, image=_MISSING), namespace):
+    if lab.subject.versioned and not _starts(lab, lab.target(namespace, image=_MISSING), namespace):
         raise Untested('an upgrade that fails: no pod that runs all the time has an image with the "{version}" in it')
     rollout = lab.rollout(journal, namespace)
     with journal.step("install"):
-        rollout.install(lab.target(lab.candidate, namespace))
+        rollout.install(lab.target(namespace))
     running = [steps.workload_of(lab, name, namespace) for name in lab.found.workloads]
     if running and all(map(waits_for_hands, running)):
         raise Untested("an upgrade that fails: no pod comes of one until another is deleted (OnDelete)")
@@ -628,7 +628,7 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
         before = steps.taken(lab, namespace)
         for what, image, given in ways:
             with journal.step(what):
-                target = lab.target(lab.candidate, namespace, image=image, changes=given)
+                target = lab.target(namespace, image=image, changes=given)
                 try:
                     rollout.upgrade(target, rollback_on_failure=True)
                 except RolloutFailed as error:
@@ -643,14 +643,14 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                 steps.demand_same(before, steps.taken(lab, namespace))
         if lab.subject.versioned:
             with journal.step("helm is killed in the middle of an upgrade"):
-                steps.kill_helm(lab, journal, rollout, lab.target(lab.candidate, namespace, image="2"))
+                steps.kill_helm(lab, journal, rollout, lab.target(namespace, image="2"))
             with journal.step("the release that it left pending is recovered"):
                 rollout.recover()
                 status = rollout.status()
                 demand(status == "deployed", "the release was not recovered", "deployed", str(status))
                 steps.demand_same(before, steps.taken(lab, namespace))
         with journal.step("the same upgrade then succeeds"):
-            rollout.upgrade(lab.target(lab.candidate, namespace, image="2"))
+            rollout.upgrade(lab.target(namespace, image="2"))
         steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
         data.demand_there("the upgrades that failed")
     steps.demand_orderly(lab, journal, recording, namespace, "failed upgrade")
@@ -665,7 +665,7 @@ def uninstall(lab: Lab, journal: Journal) -> None:
     there = {item["metadata"].get("uid") for item in lab.api.objects(namespace)}  # in a namespace of the cluster's own
     values = lab.named(lab.subject.uninstalled_with)
     with journal.step(f"install with {values} values"):
-        rollout.install(lab.target(lab.candidate, objects, values=values))
+        rollout.install(lab.target(objects, values=values))
         documents = list(lab.manifest(namespace))
         # A careful chart leaves nothing but its namespace, whatever an object asks for.
         hooks = [] if lab.subject.careful else list(lab.manifest(namespace, hooks=True))
@@ -718,7 +718,7 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
     namespace, rollout, _ = _installed(lab, journal, "selfcheck", lab.sabotaged, "install the sabotaged chart")
     load = lab.load(journal, namespace, "selfcheck", must_pass=False)
     with load as recording, journal.step("upgrade it, image 1 to 2"):
-        rollout.upgrade(lab.target(lab.sabotaged, namespace, image="2"))
+        rollout.upgrade(lab.target(namespace, lab.sabotaged, image="2"))
         lab.await_settled(namespace)
     if recording is None:
         raise Untested(f"the negative control: {question} is not asked")

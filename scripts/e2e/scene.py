@@ -6,7 +6,6 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from scripts.cluster.objects import Object, is_ready
@@ -53,12 +52,7 @@ class Scene:
 
     def target(self, values: str, *changes: Mapping[str, Any]) -> Target:
         """The candidate with a values file, and `changes` laid over it."""
-        target = self._lab.target(self._lab.candidate, self.namespace, values=values)
-        for number, change in enumerate(changes):
-            file = self._lab.folder / "values" / f"{self.namespace}-{time.time_ns()}-{number}.yaml"
-            write_json(file, change)
-            target = replace(target, values=(*target.values, file))
-        return target
+        return self._lab.target(self.namespace, values=values, over=changes)
 
     @contextlib.contextmanager
     def load(self, name: str, targets: Sequence[str], rate: int, *, timeout: float = TIMEOUT) -> Iterator[Load]:

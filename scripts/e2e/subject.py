@@ -189,18 +189,13 @@ def read_subject(table: Values, release: str) -> Subject:
 
 
 def _value(wanted: str, value: Any, key: str) -> Any:
-    shapes: Mapping[str, Callable[[Any], bool]] = {
-        "str": lambda one: isinstance(one, str),
-        "bool": lambda one: isinstance(one, bool),
-        "tuple[str, ...]": lambda one: isinstance(one, list) and all(isinstance(part, str) for part in one),
-        "tuple[int, ...]": lambda one: isinstance(one, list) and all(type(part) is int for part in one),
-    }
-    if wanted not in shapes:
-        depth = {"Values": 0, "Mapping[str, Values]": 1}.get(wanted, 2)
-        return _tables(value, depth, key)
+    if "Values" in wanted:
+        return _tables(value, wanted.count("Mapping["), key)
     if key == "port" and type(value) is int:
         value = str(value)
-    if not shapes[wanted](value):
+    shape = {"str": str, "bool": bool, "tuple[str, ...]": str, "tuple[int, ...]": int}[wanted]
+    parts = value if wanted.startswith("tuple") else [value]
+    if not isinstance(parts, list) or any(type(one) is not shape for one in parts):
         raise ConfigError(f"[tool.gati.e2e] {key} has the wrong type", expected=KINDS[wanted], found=repr(value))
     return tuple(value) if isinstance(value, list) else value
 

@@ -106,7 +106,7 @@ def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest
             login=Login(made.kubeconfig),
             deadline=150,
         )
-        lab.found = discovered(lab, list(lab.render(lab.candidate)))
+        lab.found = discovered(lab, list(lab.render()))
 
         def faulty(fault: Fault) -> Published:
             return push_faulty(registry, work.helm, packaged.path, [fault], workplace)

@@ -15,7 +15,6 @@ from scripts.core.errors import ClusterError
 from scripts.e2e import scaling, scene
 from scripts.e2e.report import Broken
 from scripts.e2e.scene import Scene
-from scripts.rollout.rollout import Target
 from tests.unit.e2e.world import Given, Object, World, journal, web
 
 
@@ -95,13 +94,9 @@ def test_pods_that_were_missing_on_the_way_are_told() -> None:
 
 def test_changes_are_laid_over_the_values_in_their_order(tmp_path: Path) -> None:
     its = on()
-    lab = cast("Any", its._lab)
-    lab.folder, first = tmp_path, tmp_path / "values.yaml"
-    lab.target = lambda chart, namespace, *, values: Target(f"{chart.name} {values}", values=(first,))
-    found = its.target("prod", {"a": 1}, {"a": 2})
-    assert found.chart == "web prod"
-    assert found.values[0] == first
-    assert [json.loads(file.read_text()) for file in found.values[1:]] == [{"a": 1}, {"a": 2}]
+    cast("Any", its._lab).folder = tmp_path
+    (file,) = its.target("prod", {"a": 1, "b": {"c": 1}}, {"a": 2}).values
+    assert json.loads(file.read_text()) == {"a": 2, "b": {"c": 1}}
 
 
 def test_the_curve_is_drawn_of_what_was_seen(tmp_path: Path) -> None:

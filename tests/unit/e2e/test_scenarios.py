@@ -72,8 +72,8 @@ class Stage(Given):
     def namespace(self, purpose: str) -> str:
         return "shop"
 
-    def target(self, chart: Published, namespace: str, **more: Any) -> Target:
-        return Target(chart.reference, flags=(more.get("image", ""), *more.get("changes", ())))
+    def target(self, namespace: str, chart: Published | None = None, **more: Any) -> Target:
+        return Target((chart or self.candidate).reference, flags=(more.get("image", ""), *more.get("changes", ())))
 
     def values_of(self, namespace: str) -> str:
         return self.given
