@@ -427,22 +427,21 @@ class Lab:
         """
         labels = None
         if workload:
-            kind, _, name = workload.partition("/")
-            selector = (self.api.get(kind, name, namespace) or {}).get("spec", {}).get("selector") or {}
+            selector = (self.api.get(*kind_and_name(workload), namespace) or {}).get("spec", {}).get("selector") or {}
             wanted = selector.get("matchLabels") or {"gati-e2e/no": "such-workload"}
             labels = ",".join(f"{key}={value}" for key, value in wanted.items())
         return tuple(pod for pod in self.api.list("Pod", namespace, labels=labels) if _lasting(pod))
+
+    def scaled(self, namespace: str) -> dict[str, int]:
+        """The fewest pods that scalers may ask for, by the names of what they scale."""
+        scalers = (scaler["spec"] for scaler in self.api.list("HorizontalPodAutoscaler", namespace))
+        return {spec["scaleTargetRef"]["name"]: int(spec.get("minReplicas", 1)) for spec in scalers}
 
     def await_ready(self, namespace: str) -> dict[str, int]:
         """Wait until each workload runs as many ready pods as it or its scaler asks for; their numbers by name."""
 
         def look() -> tuple[dict[str, int], bool]:
-            found: dict[str, int] = {}
-            scalers = {
-                scaler["spec"]["scaleTargetRef"]["name"]: scaler["spec"].get("minReplicas", 1)
-                for scaler in self.api.list("HorizontalPodAutoscaler", namespace)
-            }
-            done = True
+            found, scalers, done = dict[str, int](), self.scaled(namespace), True
             kinds = {name.partition("/")[0] for name in self.found.workloads}
             for kind, workload in ((each, one) for each in kinds for one in self.api.list(each, namespace)):
                 name, spec, status = workload["metadata"]["name"], workload["spec"], workload["status"]
@@ -701,6 +700,12 @@ class Lab:
         """The JSON that the front answers with, None while it does not."""
         status, _, found = asked(url, self.question.headers)
         return found if 200 <= status < 300 else None
+
+
+def kind_and_name(workload: str) -> tuple[str, str]:
+    """Both parts of a workload ("Deployment/name")."""
+    kind, _, name = workload.partition("/")
+    return kind, name
 
 
 def _said(status: int) -> str:

@@ -16,7 +16,7 @@ from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports, release_of
 from scripts.core.errors import MALFORMED, ApiError, ClusterError, ConfigError
 from scripts.e2e.discover import ROUTES, WORKLOADS, ends_of_ingress, probe_of, protocol_of, routed
-from scripts.e2e.lab import Lab
+from scripts.e2e.lab import Lab, kind_and_name
 from scripts.e2e.reach import Place, allowed, guards
 from scripts.e2e.references import missing
 from scripts.e2e.relabelling import relabelled, target_of
@@ -250,8 +250,7 @@ def _counts(service: Mapping[str, Any], port: Mapping[str, Any]) -> bool:
 def _asleep(lab: Lab, namespace: str) -> Iterator[Mapping[str, Any]]:
     """The templates of the pods that workloads without replicas will have, when they are given some."""
     for workload in lab.found.workloads:
-        kind, _, name = workload.partition("/")
-        live = lab.api.get(kind, name, namespace)
+        live = lab.api.get(*kind_and_name(workload), namespace)
         if live and live["spec"].get("replicas") == 0:
             yield live["spec"]["template"]
 

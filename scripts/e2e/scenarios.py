@@ -14,7 +14,7 @@ from scripts.core.errors import ClusterError
 from scripts.e2e import pods, promises, steps
 from scripts.e2e.data import Data
 from scripts.e2e.k6 import KINDS
-from scripts.e2e.lab import LIGHT, Lab, Published
+from scripts.e2e.lab import LIGHT, Lab, Published, kind_and_name
 from scripts.e2e.promises import demand
 from scripts.e2e.report import Journal, Untested
 from scripts.e2e.timeline import fewest_ready
@@ -417,7 +417,7 @@ def hands(lab: Lab, journal: Journal) -> None:
         raise Untested("what people do to workloads: the chart has none")
     source, front = lab.sources[0], (lab.found.behind or lab.found.workloads)[0]
     namespace, rollout, first = _installed(lab, journal, "hands", source, ready=True)
-    kind, _, name = front.partition("/")
+    kind, name = kind_and_name(front)
     declared = next((one.data for one in lab.manifest(namespace) if (one.kind, one.name) == (kind, name)), None)
     if declared is None:
         raise Untested(f"what people do to {front}: {source.version} has none")

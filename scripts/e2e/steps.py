@@ -23,7 +23,7 @@ from scripts.core.files import write_atomic
 from scripts.core.progress import Say, silent
 from scripts.core.waiting import patiently, repeated
 from scripts.e2e import pods, promises
-from scripts.e2e.lab import Lab, asked
+from scripts.e2e.lab import Lab, asked, kind_and_name
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
@@ -57,11 +57,9 @@ def after_rollout(lab: Lab, journal: Journal, rollout: Rollout, recording: Recor
 def replace_by_hand(lab: Lab, say: Say, namespace: str) -> None:
     """Delete the pods that a rollout leaves as they are until somebody does (OnDelete), one when another is ready."""
     for name in lab.found.workloads:
-        kind, _, workload = name.partition("/")
-        live = lab.api.get(kind, workload, namespace)
-        if live is None or (live["spec"].get("updateStrategy") or {}).get("type") != "OnDelete":
+        owner = lab.api.get(*kind_and_name(name), namespace)
+        if owner is None or (owner["spec"].get("updateStrategy") or {}).get("type") != "OnDelete":
             continue
-        owner = {"kind": kind, **live}
         lab.await_ready(namespace)  # helm does not wait for such pods
         for pod in lab.pods(namespace, name):
             if is_of_another_revision(pod, owner):
@@ -71,11 +69,11 @@ def replace_by_hand(lab: Lab, say: Say, namespace: str) -> None:
 
 def broken_pods_replaced(lab: Lab, journal: Journal, namespace: str) -> contextlib.AbstractContextManager[None]:
     """Meanwhile delete, as somebody has to, the pods that StatefulSets leave as they are when they are rolled back."""
-    sets = [name.partition("/")[2] for name in lab.found.workloads if name.startswith("StatefulSet/")]
+    sets = [name for name in lab.found.workloads if name.startswith("StatefulSet/")]
 
     def look() -> None:
-        for owner in filter(None, (lab.api.get("StatefulSet", name, namespace) for name in sets)):
-            for pod in (pod for pod in lab.pods(namespace) if left_behind(pod, {"kind": "StatefulSet", **owner})):
+        for owner in filter(None, (lab.api.get(*kind_and_name(name), namespace) for name in sets)):
+            for pod in (pod for pod in lab.pods(namespace) if left_behind(pod, owner)):
                 name = pod["metadata"]["name"]
                 journal.say(f"StatefulSet {owner['metadata']['name']} waits for its broken pod to be deleted: {name}")
                 lab.api.delete("Pod", name, namespace)
@@ -184,10 +182,8 @@ def _asked_for(lab: Lab, namespace: str, workload: str) -> int:
     """
     live, daemons = workload_of(lab, workload, namespace), workload.startswith("DaemonSet/")
     wanted = live["status"].get("desiredNumberScheduled") if daemons else live["spec"]["replicas"]
-    for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
-        if scaler["spec"]["scaleTargetRef"]["name"] == live["metadata"]["name"]:
-            wanted = scaler["spec"].get("minReplicas", 1)
-    return int(wanted or 0) - (0 if lab.subject.careful else _spared(live, int(wanted or 0)))
+    wanted = lab.scaled(namespace).get(live["metadata"]["name"], int(wanted or 0))
+    return wanted - (0 if lab.subject.careful else _spared(live, wanted))
 
 
 def _spared(workload: Object, wanted: int) -> int:
@@ -203,15 +199,13 @@ def _spared(workload: Object, wanted: int) -> int:
 
 def workload_of(lab: Lab, workload: str, namespace: str) -> Object:
     """A workload ("Deployment/name") as it is. Raises ClusterError where it is not there."""
-    kind, _, name = workload.partition("/")
-    return object_of(lab, kind, name, namespace)
+    return object_of(lab, *kind_and_name(workload), namespace)
 
 
 def scale(lab: Lab, namespace: str, workload: str, replicas: int) -> int:
     """Have a workload ask for so many pods; how many it asked for."""
-    kind, _, name = workload.partition("/")
     before = workload_of(lab, workload, namespace)["spec"].get("replicas", 1)
-    lab.api.patch(kind, name, namespace, {"spec": {"replicas": replicas}})
+    lab.api.patch(*kind_and_name(workload), namespace, {"spec": {"replicas": replicas}})
     return int(before)
 
 

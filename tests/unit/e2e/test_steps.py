@@ -109,6 +109,7 @@ def test_pods_that_wait_to_be_deleted_are_replaced_one_by_one(monkeypatch: pytes
     key = "controller-revision-hash" if kind == "StatefulSet" else "pod-template-generation"
     pods = [{"metadata": {"name": f"web-{number}", "labels": {key: number}}} for number in "123"]
     live = {
+        "kind": kind,
         "spec": {"updateStrategy": {"type": "OnDelete"}} if kind != "Deployment" else {},
         "status": {"updateRevision": "2"},
         "metadata": {"annotations": {"deprecated.daemonset.template.generation": "2"}},
