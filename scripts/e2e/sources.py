@@ -86,52 +86,46 @@ def find_sources(
         if not wanted and not older:
             return found
         first = min(frozen, key=parse, default=candidate)
-        for version in choose(",".join(named), published, candidate, first=first):
+        for version in choose(named, published, candidate, first=first):
             found[version] = pull(version)
     return found
 
 
-def choose(wanted: str, published: Iterable[str], candidate: str, *, first: str) -> list[str]:
-    """The versions that `wanted` names, and `first`, which every candidate but itself is upgraded from.
+def choose(wanted: Iterable[str], published: Iterable[str], candidate: str, *, first: str) -> list[str]:
+    """The versions that the words `wanted` name, and `first`, which every candidate but itself is upgraded from.
 
-    `last:N` are the N before `candidate`, newest first; `wanted` may also be versions. A release is
+    `last:N` are the N before `candidate`, newest first, and any other word is a version itself. A release is
     upgraded from releases, a pre-release from pre-releases too. Raises ConfigError, RegistryError.
     """
     known = sorted(filter(is_semver, set(published)), key=parse, reverse=True)
-    shown = ", ".join(known) or "none"
-    number = how_many(wanted) if wanted else 0
-    if number is not None:
-        mine = parse(candidate)
-        before = [
-            version for version in known if parse(version) < mine and (mine.prerelease or not parse(version).prerelease)
-        ]
-        if len(before) < number:
+    shown, mine, versions = ", ".join(known) or "none", parse(candidate), list[str]()
+    before = [one for one in known if parse(one) < mine and (mine.prerelease or not parse(one).prerelease)]
+    for word in wanted:
+        number = how_many(word)
+        if number and len(before) < number:
             raise RegistryError(
-                f"fewer versions than --from {wanted} asks for were published before {candidate}",
+                f"fewer versions than --from {word} asks for were published before {candidate}",
                 expected=f"{number} versions",
                 found=", ".join(before) or f"none (published: {shown})",
                 run="ask for fewer, or name the registry that holds them: GATI_REGISTRY=oci://host/path",
             )
-        versions = before[:number]
-    else:
-        versions = [version.strip() for version in wanted.split(",")]
+        versions += before[:number] if number else [word]
     if absent := [version for version in versions if version not in known]:
         raise RegistryError(
-            f"--from {wanted}: {', '.join(absent)} is not published",
+            f"--from names {', '.join(absent)}, which is not published",
             found=f"published versions: {shown}",
             run="name those, or the registry that holds the others: GATI_REGISTRY=oci://host/path",
         )
     return list(dict.fromkeys((*versions, *([first] if first != candidate else []))))
 
 
-def how_many(wanted: str) -> int | None:
-    """N of `last:N`, None for versions. Raises ConfigError for what is neither."""
-    kind, _, number = wanted.partition(":")
-    named = [version.strip() for version in wanted.split(",")]
-    if kind != "last" and all(is_semver(version) and version[0] != "v" for version in named):
+def how_many(word: str) -> int | None:
+    """N of `last:N`, None for a version. Raises ConfigError for what is neither."""
+    if is_semver(word) and word[0] != "v":
         return None
+    kind, _, number = word.partition(":")
     if kind != "last" or not number.isdecimal() or int(number) < 1:
-        raise ConfigError(f"--from {wanted} names no versions", expected=_FORMS)
+        raise ConfigError(f"--from {word} names no versions", expected=_FORMS)
     return int(number)
 
 

@@ -47,11 +47,12 @@ FIRST = "0.1.0"
         ("last:1", "0.2.0", [FIRST]),
         ("last:1", "1.0.0-rc.2", ["1.0.0-rc.1", FIRST]),
         ("0.2.0,0.9.0", "1.0.0", ["0.2.0", "0.9.0", FIRST]),
+        ("last:1,0.2.0", "1.0.0", ["0.10.0", "0.2.0", FIRST]),
         (FIRST, FIRST, [FIRST]),  # only where somebody asks for it
     ],
 )
 def test_versions_to_upgrade_from(wanted: str, candidate: str, chosen: list[str]) -> None:
-    assert choose(wanted, PUBLISHED, candidate, first=FIRST) == chosen
+    assert choose(wanted.split(","), PUBLISHED, candidate, first=FIRST) == chosen
 
 
 @pytest.mark.parametrize(
@@ -59,14 +60,14 @@ def test_versions_to_upgrade_from(wanted: str, candidate: str, chosen: list[str]
 )
 def test_what_names_no_versions_is_refused(wanted: str) -> None:
     with pytest.raises(ConfigError, match="names no versions"):
-        choose(wanted, PUBLISHED, "1.0.0", first=FIRST)
+        choose(wanted.split(","), PUBLISHED, "1.0.0", first=FIRST)
     with pytest.raises(ConfigError, match="names no versions"):
         Options(sources=wanted)
 
 
 def test_fewer_versions_than_asked_for_is_an_error_that_says_so() -> None:
     with pytest.raises(RegistryError, match="fewer versions than --from last:5 asks for") as error:
-        choose("last:5", PUBLISHED, "1.0.0", first=FIRST)
+        choose(["last:5"], PUBLISHED, "1.0.0", first=FIRST)
     assert error.value.expected == "5 versions"
     assert error.value.found == "0.10.0, 0.9.0, 0.2.0, 0.1.0"
 
@@ -74,7 +75,7 @@ def test_fewer_versions_than_asked_for_is_an_error_that_says_so() -> None:
 @pytest.mark.parametrize("wanted", ["0.3.0", "0.2.0,0.3.0"])
 def test_a_version_that_is_not_published_is_an_error_and_not_skipped(wanted: str) -> None:
     with pytest.raises(RegistryError, match="is not published"):
-        choose(wanted, PUBLISHED, "1.0.0", first=FIRST)
+        choose(wanted.split(","), PUBLISHED, "1.0.0", first=FIRST)
 
 
 def test_an_unknown_scenario_is_refused_with_the_known_ones() -> None:
