@@ -27,8 +27,9 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Cro
 
 @dataclass(frozen=True)
 class Reference:
-    """What a pod spec names, in the field or part `how`: which `keys` of it, where some are named, and whether it may
-    be absent.
+    """What a pod spec or another object names, in the field or part `how`: which `keys` of it, where some are named.
+
+    `optional` is what may be absent; `namespace` is where it is, "" for where it is named.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Reference:
     how: str
     keys: tuple[str, ...] = ()
     optional: bool = False
+    namespace: str = ""
 
 
 def pod_template(kind: str, data: Mapping[str, Any]) -> Any:

@@ -105,7 +105,7 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     services = [document for document in own if document.kind == "Service"]
     ways = [way for document in own if document.kind in ROUTES for way in routed(document.spec)]
     calls = Calls(
-        frozenset(name for document in every for name in _called(document)),
+        frozenset(end["name"] for document in every for end in called(document)),
         frozenset((name, key) for name, port, _ in ways for key in port.values()),
         frozenset((name, key) for name, port, path in ways for key in port.values() if not path.strip("/(.*)?")),
     )
@@ -244,13 +244,13 @@ def _choices(
         yield (bool(aside), *entered, headless, not probe, not opened, order, len(name), number), question
 
 
-def _called(document: Document) -> Iterator[str]:
-    """The Services that the API server calls for an object: of webhooks, conversions, APIs."""
+def called(document: Document) -> Iterator[Mapping[str, Any]]:
+    """The Services that the API server calls for an object (of webhooks, conversions, APIs), as that names them."""
     spec = document.spec
     ends = [(hook.get("clientConfig") or {}).get("service") for hook in document.data.get("webhooks") or ()]
     ends.append((((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}).get("service"))
     ends.append(spec.get("service") if document.kind == "APIService" else None)
-    return (end["name"] for end in ends if end)
+    return filter(None, ends)
 
 
 def routed(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:

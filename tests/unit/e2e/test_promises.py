@@ -643,6 +643,11 @@ def of(kind: str, **data: Any) -> dict[str, Any]:
     return {"kind": kind, "metadata": {"name": "web"}, **data}
 
 
+def hooked(**service: Any) -> dict[str, Any]:
+    config = {"service": {"name": "asked", "namespace": "space", **service}}
+    return of("ValidatingWebhookConfiguration", webhooks=[{"clientConfig": config}, {"clientConfig": {"url": "a"}}])
+
+
 def reading_from(name: str, *, optional: bool = False) -> dict[str, Any]:
     source = {"name": name, "key": "colour", **({"optional": True} if optional else {})}
     return {"containers": [{"name": "main", "env": [{"name": "C", "valueFrom": {"configMapKeyRef": source}}]}]}
@@ -651,6 +656,7 @@ def reading_from(name: str, *, optional: bool = False) -> dict[str, Any]:
 KNOWN: dict[str, list[dict[str, Any]]] = {
     "ConfigMap": [{"metadata": {"name": "settings"}, "data": {"size": "9"}}],
     "Secret": [{"metadata": {"name": "login"}, "data": {"user": "eA=="}}],
+    "Service": [{"metadata": {"name": "asked"}, "spec": {"ports": [{"port": 8443}]}}],
     "ServiceAccount": [{"metadata": {"name": "web"}}],
 }
 PULLS: dict[str, Any] = {"imagePullSecrets": [{"name": "gone"}]}
@@ -672,6 +678,25 @@ PULLS: dict[str, Any] = {"imagePullSecrets": [{"name": "gone"}]}
         (of("PersistentVolumeClaim", spec={"storageClassName": "gone"}), "names StorageClass gone", False),
         (of("PersistentVolumeClaim", spec={"storageClassName": ""}), "", False),
         (of("Ingress", spec={"tls": [{"secretName": "gone"}, {}]}), "Ingress web names Secret gone", True),
+        (of("Certificate", spec={"issuerRef": {"name": "gone"}}), "names Issuer.cert-manager.io gone", True),
+        (
+            of("Certificate", spec={"issuerRef": {"name": "a", "kind": "ClusterIssuer", "group": "own.example"}}),
+            "names ClusterIssuer.own.example a, which is not there",
+            True,
+        ),
+        (
+            of("ScaledObject", spec={"triggers": [{"type": "a", "authenticationRef": {"name": "gone"}}]}),
+            "ScaledObject web names TriggerAuthentication.keda.sh gone",
+            True,
+        ),
+        (of("Issuer", spec={"ca": {"secretName": "gone"}}), "Issuer web names Secret gone", True),
+        (of("Issuer", spec={"ca": {"secretName": "login"}}), "", False),
+        (hooked(name="gone"), "ValidatingWebhookConfiguration web names Service gone, which is not there", True),
+        (hooked(namespace="elsewhere"), "names Service asked, which is not there", True),
+        (hooked(), "names Service asked, which lacks port 443", True),
+        (hooked(port=8443), "", False),
+        (of("APIService", spec={"service": {"name": "gone", "namespace": "space"}}), "names Service gone", True),
+        (of("APIService", spec={"group": "own.example"}), "", False),
         (monitor(basicAuth={"username": {"name": "gone", "key": "user"}}), "names Secret gone", False),
         (monitor(bearerTokenSecret={"name": "login", "key": "token"}), "names Secret login, which lacks token", False),
         (monitor(bearerTokenSecret={"name": "login", "key": "user"}), "", False),
@@ -694,6 +719,16 @@ def test_what_objects_name_is_there(document: dict[str, Any], told: str, careful
     lab.subject = Subject("gati", careful=True)
     if told:
         assert told in refused(promises.named, lab, "space", "space")
+
+
+def test_what_a_controller_makes_of_a_certificate_need_not_be_there() -> None:
+    """A cluster of a test need not have the controller."""
+    root = {"secretName": "root"}
+    users = of("Issuer", spec={"ca": root}), of("Ingress", spec={"tls": [root]})
+    lab = Cluster(of("Certificate", spec=root), *users, pods=[])
+    lab.subject = Subject("gati", careful=True)
+    told = "web names Secret root, which is not there"
+    assert promises.named(lab, "space", "space") == [f"Issuer {told}", f"Ingress {told}"]
 
 
 def test_what_cannot_be_looked_at_is_told_and_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
