@@ -28,7 +28,7 @@ _TELLING = {
 # What is mounted there takes something away from the image: its programs, its certificate authorities.
 _IMAGES_OWN = frozenset({"/", "/bin/", "/etc/", "/etc/ssl/", "/etc/ssl/certs/", "/lib/", "/sbin/", "/usr/"})
 _HASH = "pod-template-hash"
-_HANGS = 300  # seconds for which a container that hangs may be left so
+_HANGS = 300  # seconds for which no probe need notice that a container hangs
 _BUSY = 10  # seconds for which one that is only busy must be left alone
 
 
@@ -89,7 +89,7 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) 
     asked = 0
     for pod in lab.pods(namespace):
         meta = pod["metadata"]
-        for container in pod["spec"]["containers"]:
+        for container in lasting(pod):
             opened = open_ports([pod])
             for kind in kinds:
                 probe = container.get(kind, {})
@@ -146,11 +146,11 @@ def needs_are_said(pods: Iterable[Object]) -> str:
             demand(not over, f"{what} hides what its image has in {', '.join(over)}", "a directory of its own")
             for kind, told in _TELLING.items() if container.get("ports") else ():
                 demand(kind in container, f"{what} does not say {told}", f"a {kind}")
-            probe = container.get("livenessProbe", {})
-            hangs = probe.get("failureThreshold", 3) * probe.get("periodSeconds", 10)
-            demand(hangs <= _HANGS, f"{what} may hang for {hangs} s", f"a restart within {_HANGS} s")
-            hasty = bool(probe) and hangs < _BUSY
-            demand(not hasty, f"{what} is restarted when it does not answer for {hangs} s", f"at least {_BUSY} s")
+            for kind, probe in ((kind, container[kind]) for kind in _TELLING if kind in container):
+                hangs = probe.get("failureThreshold", 3) * probe.get("periodSeconds", 10)
+                demand(hangs <= _HANGS, f"{what} may hang for {hangs} s", f"a {kind} that tells within {_HANGS} s")
+                hasty = kind == "livenessProbe" and hangs < _BUSY
+                demand(not hasty, f"{what} is restarted when it does not answer for {hangs} s", f"at least {_BUSY} s")
             count += 1
     return f"{count} containers"
 

@@ -29,7 +29,8 @@ _METRICS_API = "metrics.k8s.io"
 _SEVERAL = 2  # pods from which on a budget has something to guard
 _COMPONENT, _INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
 _VERSION, _UNFIT = "app.kubernetes.io/version", re.compile(r"[^\w.-]")  # what a label cannot have
-_SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS})
+_MONITORS = ("ServiceMonitor", "PodMonitor")
+_SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS, *_MONITORS})
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
 VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?\}?")  # Grafana's, in what a panel asks
 _ANY = "1m"  # what stands for one: a text, a number or a length of time
@@ -77,9 +78,10 @@ def told(lab: Lab, notes: str, namespace: str, objects: str) -> str:
     return f"{len(named)} Services named"
 
 
-def hook_pods(hooks: Iterable[Document]) -> list[Object]:
-    """The pods that the hooks of a release start, as they are rendered: few stay to be looked at."""
-    found = ((hook.name, pod_template(hook.kind, hook.data)) for hook in hooks)
+def passing_pods(documents: Iterable[Document]) -> list[Object]:
+    """The pods that hooks and jobs of a release start, as they are rendered: few stay to be looked at."""
+    passing = (one for one in documents if one.hook or one.kind in ("Job", "CronJob"))
+    found = ((one.name, pod_template(one.kind, one.data)) for one in passing)
     return [{**pod, "metadata": {"name": name, **(pod.get("metadata") or {})}} for name, pod in found if pod]
 
 
@@ -165,10 +167,11 @@ def _unavailable(item: Mapping[str, Any] | None) -> Object:
 
 def selected(lab: Lab, namespace: str, objects: str) -> str:
     """Every selector of a Service or a policy selects pods, and what it leads to is a port that they open."""
-    pods = [*lab.pods(objects), *hook_pods(lab.manifest(namespace, hooks=True))]
+    pods = [*lab.pods(objects), *passing_pods(lab.manifest(namespace, hooks=True))]
     wrong: list[str] = []
     asked = lab.found.question.service if lab.found.question else ""
     documents = list(lab.manifest(namespace))
+    peers = {document.spec.get("serviceName") for document in documents if document.kind == "StatefulSet"}
     for document in documents:
         spec = document.spec
         if document.kind == "Service" and spec.get("selector"):
@@ -184,8 +187,10 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             named = [port for port in targets if port not in every]
             for some, wanted in ((chosen, named), *(([pod], every) for pod in chosen)):
                 wrong += _leads(lab, _label(document), selector, wanted, some)
-            balanced = document.name == asked or (lab.subject.careful and spec.get("clusterIP") != "None")
-            if spec.get("publishNotReadyAddresses") and balanced:
+            # The pods of a StatefulSet find each other before they are ready.
+            if spec.get("publishNotReadyAddresses") and (
+                document.name == asked or (lab.subject.careful and document.name not in peers)
+            ):
                 wrong.append(f"{_label(document)} sends requests to pods that are not ready: publishNotReadyAddresses")
             wrong += _misspoken(document, chosen) if lab.subject.careful else []
             known = [port for name, port in map(_port, lab.subject.ports) if name == document.name]
@@ -230,12 +235,13 @@ def _too_wide(document: Document, documents: Iterable[Document]) -> Iterator[str
         selector = {"matchLabels": selector}
     if document.kind not in _SELECTING or not selector:
         return
-    for other in (one for one in documents if one.kind in WORKLOADS):
-        labels = labels_of(other.spec["template"])
+    kinds, what = (("Service",), "Services") if document.kind == "ServiceMonitor" else (WORKLOADS, "pods")
+    for other in (one for one in documents if one.kind in kinds):
+        labels = labels_of(other.spec["template"] if other.kind in WORKLOADS else other.data)
         if document.kind in WORKLOADS and document is not other and selects(selector, labels):
             yield f"{_label(document)} selects the pods of {_label(other)}"
         if _INSTANCE in labels and selects(selector, {**labels, _INSTANCE: "another"}):
-            yield f"{_label(document)} selects the pods of other releases of the chart, too"
+            yield f"{_label(document)} selects the {what} of other releases of the chart, too"
 
 
 def _counts(service: Mapping[str, Any], port: Mapping[str, Any]) -> bool:
@@ -260,6 +266,9 @@ def _routed(what: str, spec: Mapping[str, Any], documents: Iterable[Document]) -
     services = {document.name: document.spec.get("ports") or () for document in documents if document.kind == "Service"}
     if what.startswith("Ingress ") and not any(end for _, end in ends_of_ingress(spec)):
         yield f"{what} leads to no Service"
+    for refs in (rule.get("backendRefs") for rule in spec.get("rules") or ()):
+        if refs and not any(ref.get("weight", 1) for ref in refs):
+            yield f"{what} sends nobody to its Services, which all have the weight 0"
     for name, port, _ in routed(spec):
         known = [(entry.get("name"), entry["port"]) for entry in services.get(name, ())]
         if not any(port.get("name", "") == own or port.get("number") == number for own, number in known):
@@ -272,7 +281,7 @@ def policies_fit(lab: Lab, namespace: str, objects: str) -> str:
     policies = [document.data for document in rendered if document.kind == "NetworkPolicy"]
     if not policies:
         return "no policies"
-    pods = (*lab.pods(objects), *hook_pods(lab.manifest(namespace, hooks=True)))
+    pods = (*lab.pods(objects), *passing_pods(lab.manifest(namespace, hooks=True)))
     places = {labels_of(pod).get(_COMPONENT, ""): Place.of(pod, objects) for pod in pods}
     # A stranger has an address of the pods' network, as each of these has.
     address = next((place.address for place in places.values() if place.address), "")
@@ -466,6 +475,8 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     renamed: set[str] = set()
     told = []
     for document in documents:
+        wide = document.kind in _MONITORS and (document.spec.get("namespaceSelector") or {}).get("any")
+        demand(not (wide and lab.subject.monitored), f"{_label(document)} looks into every namespace", "its own")
         if document.kind == "PodMonitor":
             names |= _monitored_pods(lab, document, objects)
             told.append(_label(document))
@@ -512,9 +523,12 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
 
 
 def _queries(document: Document) -> Iterator[tuple[str, str]]:
-    """What Prometheus is asked, and by whom: each rule, each panel of the dashboards that Grafana's sidecar finds."""
+    """What Prometheus is asked, and by whom: rules, scalers, panels of the dashboards that Grafana's sidecar finds."""
     for rule in _rules_of(document):
         yield str(rule.get("alert") or rule.get("record")), str(rule["expr"])
+    if document.kind == "ScaledObject":  # further triggers ask for what clients want of others
+        asked = [one["metadata"]["query"] for one in document.spec["triggers"] if one["type"] == "prometheus"]
+        yield from (("its first trigger", text) for text in asked[:1])
     if document.kind == "ConfigMap" and DASHBOARD in labels_of(document.data):
         for title, asked in panels(document.data):
             yield from ((title, one) for one in asked)
@@ -654,17 +668,18 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
 
     Nobody else may do anything by the release's doing.
     """
-    told, documents, hooks = [], lab.manifest(namespace), lab.manifest(namespace, hooks=True)
+    told, documents, hooks = list[str](), [*lab.manifest(namespace)], [*lab.manifest(namespace, hooks=True)]
     for document in documents:
         lasting = document.data.get("type") == "kubernetes.io/service-account-token"
         demand(not lasting, f"{_label(document)} keeps a token of the API that does not expire", "no such Secret")
-    for pod in hook_pods(hooks):
+    jobs = passing_pods(documents)
+    for pod in (*jobs, *passing_pods(hooks)):
         account = pod["spec"].get("serviceAccountName", "default")
         live = lab.api.get("ServiceAccount", account, objects) or {}
         mounts = pod["spec"].get("automountServiceAccountToken", live.get("automountServiceAccountToken", True))
         _demand_no_token(pod, given=bool(mounts))
     by_account: dict[str, list[Object]] = {}
-    for pod in lab.pods(objects):
+    for pod in (*lab.pods(objects), *jobs):
         by_account.setdefault(pod["spec"].get("serviceAccountName", "default"), []).append(pod)
     bound = _rules(lab, objects, by_account)
     for account, pods in by_account.items():
@@ -682,7 +697,7 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
                 demand(
                     bool(reads and named), f"{where} gives account {account} more rights than it uses", told_of, given
                 )
-        for resource, names in used.items():
+        for resource, names in _used(pod for pod in pods if pod not in jobs).items():
             for name in sorted(names):
                 asked = {"namespace": objects, "verb": "get", "resource": resource, "name": name}
                 review = {"user": f"system:serviceaccount:{objects}:{account}", "resourceAttributes": asked}

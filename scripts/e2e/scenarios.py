@@ -108,8 +108,8 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         journal.detail(pods.probes_answer(lab, objects))
     if lab.subject.careful:
         with journal.step(f"{values}: pods say what they need"):
-            hooks = promises.hook_pods(lab.manifest(namespace, hooks=True))
-            journal.detail(pods.needs_are_said([*lab.pods(objects), *hooks]))
+            documents = *lab.manifest(namespace), *lab.manifest(namespace, hooks=True)
+            journal.detail(pods.needs_are_said([*lab.pods(objects), *promises.passing_pods(documents)]))
     with journal.step(f"{values}: policies let through what is needed, and nothing else"):
         journal.detail(promises.policies_fit(lab, namespace, objects))
     with journal.step(f"{values}: selectors select, and lead to open ports"):

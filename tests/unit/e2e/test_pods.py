@@ -121,6 +121,8 @@ def without(kind: str) -> dict[str, Any]:
         (without("startupProbe"), "does not say when it has begun"),
         (without("livenessProbe"), "does not say when it hangs"),
         ({**WHOLE, "livenessProbe": {"periodSeconds": 5, "failureThreshold": 61}}, "may hang for 305 s"),
+        ({**WHOLE, "startupProbe": {"periodSeconds": 5, "failureThreshold": 61}}, "may hang for 305 s"),
+        ({**WHOLE, "readinessProbe": {"periodSeconds": 101}}, "may hang for 303 s"),
         ({**WHOLE, "livenessProbe": {"periodSeconds": 1, "failureThreshold": 9}}, "does not answer for 9 s"),
         ({**WHOLE, "imagePullPolicy": "Never"}, "runs only where its image is already"),
         ({**WHOLE, "volumeMounts": [{"mountPath": "/etc/ssl/certs/"}]}, "hides what its image has in /etc/ssl/certs"),

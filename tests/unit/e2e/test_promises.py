@@ -34,6 +34,16 @@ def service(**spec: Any) -> dict[str, Any]:
     return {"kind": "Service", "metadata": {"name": "web", "labels": LABELS}, "spec": given}
 
 
+def workload(kind: str = "Deployment", name: str = "web", **spec: Any) -> dict[str, Any]:
+    template: dict[str, Any] = {"template": {"spec": {"containers": [], **spec}}}
+    given = {"jobTemplate": {"spec": template}} if kind == "CronJob" else template
+    return {"kind": kind, "metadata": {"name": name}, "spec": given}
+
+
+def of(kind: str, **data: Any) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": "web"}, **data}
+
+
 SUBJECT = Subject("gati", monitored=True)
 
 
@@ -147,11 +157,12 @@ def test_a_port_of_which_it_cannot_be_seen_whether_it_leads_nowhere(changed: dic
 
 
 @pytest.mark.parametrize(
-    ("careful", "headless", "told"), [(False, False, False), (True, False, True), (True, True, False)]
+    ("careful", "peers", "told"), [(False, "", False), (True, "", True), (True, "other", True), (True, "web", False)]
 )
-def test_a_careful_chart_balances_over_none_but_ready_pods(careful: bool, headless: bool, told: bool) -> None:
-    spec: dict[str, Any] = {"publishNotReadyAddresses": True, **({"clusterIP": "None"} if headless else {})}
-    lab = Cluster(service(**spec), pods=[pod()])
+def test_a_careful_chart_balances_over_none_but_ready_pods(careful: bool, peers: str, told: bool) -> None:
+    """Through a headless Service neither, but where the pods of a StatefulSet find each other by it."""
+    spec: dict[str, Any] = {"publishNotReadyAddresses": True, **({"clusterIP": "None"} if peers else {})}
+    lab = Cluster(service(**spec), of("StatefulSet", spec={"serviceName": peers, "template": pod()}), pods=[pod()])
     lab.subject = Subject("gati", careful=careful)
     if told:
         assert "Service web sends requests to pods" in refused(promises.selected, lab, "space", "space")
@@ -220,6 +231,23 @@ def test_a_selector_that_reaches_too_far(left: tuple[str, ...], told: str) -> No
         promises.selected(lab, "space", "space")
 
 
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
+def test_a_monitor_selects_what_is_of_its_release_alone(kind: str) -> None:
+    """Of another one in the same namespace it would take the metrics, too."""
+    labels, made = {**LABELS, INSTANCE: "gati"}, pod()
+    made["metadata"]["labels"] = labels
+    asked = {**service(), "metadata": {"name": "web", "labels": labels}}
+    for wanted, told in ((labels, ""), (LABELS, f"{kind} web selects the {'Services' if 'Se' in kind else 'pods'} of")):
+        chosen = of(kind, spec={"selector": {"matchLabels": wanted}})
+        own = of("Deployment", spec={"selector": {"matchLabels": labels}, "template": made})
+        lab = Cluster({**asked, "spec": {**asked["spec"], "selector": labels}}, own, chosen, pods=[made])
+        lab.subject = Subject("gati", careful=True)
+        if told:
+            assert f"{told} other releases of the chart, too" in refused(promises.selected, lab, "space", "space")
+        else:
+            promises.selected(lab, "space", "space")
+
+
 def test_of_a_named_port_only_pods_that_name_it_are_sent_requests() -> None:
     """The tests that `helm create` writes bear the labels that its Service selects."""
     test = pod("web-test", container={"ports": []})
@@ -279,6 +307,7 @@ def test_clients_that_a_policy_lets_in_may_come_later() -> None:
         ({"name": "front", "port": 80}, "HTTPRoute way leads to port {'number': 80} of Service front"),
         ({"name": "front", "port": 80, "namespace": "other"}, ""),
         ({"name": "bucket", "group": "example.com", "kind": "Bucket"}, ""),
+        ({"name": "web", "port": 80, "weight": 0}, "HTTPRoute way sends nobody to its Services"),
     ],
 )
 def test_a_route_leads_to_a_service_of_the_release(ref: dict[str, Any], wrong: str) -> None:
@@ -499,6 +528,15 @@ def rule(text: str) -> dict[str, Any]:
     return {"kind": "PrometheusRule", "metadata": {"name": "web"}, "spec": {"groups": groups}}
 
 
+def scaled_by(*queries: str) -> dict[str, Any]:
+    triggers = [{"type": "cron", "metadata": {"start": "0 8 * * *"}}]
+    return of("ScaledObject", spec={"triggers": [*triggers, *map(asking, queries)]})
+
+
+def asking(query: str) -> dict[str, Any]:
+    return {"type": "prometheus", "metadata": {"query": query}}
+
+
 def board(text: str) -> dict[str, Any]:
     meta = {"name": "boards", "labels": {"grafana_dashboard": "1"}}
     return {"kind": "ConfigMap", "metadata": meta, "data": {"web.json": text}}
@@ -513,9 +551,15 @@ def test_monitoring_that_works() -> None:
     good = rule('sum(rate(requests_total{job="web"}[5m])) > absent(up{job="web"}) or web:rate > 1')
     good["spec"]["groups"][0]["rules"].append({"record": "web:rate", "expr": "rate(requests_total[5m])"})
     drawn = '{"expr": "sum(rate(requests_total{job=\\"$job\\", pod=~\\"${pod:regex}\\"}[$__rate_interval])) by (code)"}'
-    told = (monitor(interval="1m", scrapeTimeout="60s"), good, board(f'{{"panels": [{{"targets": [{drawn}]}}]}}'))
+    scaler = scaled_by("sum(rate(requests_total[1m]))", "sum(rate(upstream_total[1m]))")
+    told = (
+        monitor(interval="1m", scrapeTimeout="60s"),
+        good,
+        scaler,
+        board(f'{{"panels": [{{"targets": [{drawn}]}}]}}'),
+    )
     lab = Cluster(*told, pods=[pod()], Service=[front()], answers=METRICS)
-    said = "ServiceMonitor web by web, PrometheusRule web, ConfigMap boards"
+    said = "ServiceMonitor web by web, PrometheusRule web, ScaledObject web, ConfigMap boards"
     assert promises.monitored(lab, "space", "space") == said
 
 
@@ -565,6 +609,8 @@ def test_monitoring_that_works() -> None:
         ([of_pods({"app": "other"})], "PodMonitor web finds no pod"),
         ([of_pods(port="metrics")], "PodMonitor web names a port that its pods do not have"),
         ([of_pods(path="/healthz")], "tells no metrics"),
+        ([of("ServiceMonitor", spec={"namespaceSelector": {"any": True}})], "web looks into every namespace"),
+        ([monitor(), scaled_by("rate(requests[5m])", "up")], "its first trigger asks for metrics that nobody has"),
         ([], "nothing says where the metrics are"),
     ],
 )
@@ -631,16 +677,6 @@ def test_a_monitor_that_does_not_match_one_service(services: list[dict[str, Any]
 
 
 # -- names -----------------------------------------------------------------------------------------
-
-
-def workload(kind: str = "Deployment", name: str = "web", **spec: Any) -> dict[str, Any]:
-    template: dict[str, Any] = {"template": {"spec": {"containers": [], **spec}}}
-    given = {"jobTemplate": {"spec": template}} if kind == "CronJob" else template
-    return {"kind": kind, "metadata": {"name": name}, "spec": given}
-
-
-def of(kind: str, **data: Any) -> dict[str, Any]:
-    return {"kind": kind, "metadata": {"name": "web"}, **data}
 
 
 def hooked(**service: Any) -> dict[str, Any]:
@@ -792,6 +828,8 @@ def test_objects_are_labelled_with_the_version_of_the_application(label: str, ca
 # -- rights ----------------------------------------------------------------------------------------
 
 MINE = {"kind": "ServiceAccount", "name": "web", "namespace": "space"}
+THEIRS = {**MINE, "name": "aside"}
+ASIDE = {"serviceAccountName": "aside", "automountServiceAccountToken": False}
 QUIET = {"metadata": {"name": "quiet"}, "automountServiceAccountToken": False}
 TOKENLESS = {"automountServiceAccountToken": False}
 CONFIGURED = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
@@ -804,6 +842,7 @@ def rights(
     container: dict[str, Any] = CONFIGURED,
     allowed: bool = True,
     hook: dict[str, Any] | None = None,
+    job: dict[str, Any] | None = None,
     secret: str = "",
     **spec: Any,
 ) -> Cluster:
@@ -812,11 +851,11 @@ def rights(
     role = {"metadata": {"name": "web"}, "rules": list(rules)}
     test = {"name": "test", "annotations": {"helm.sh/hook": "test"}}
     hooks = [] if hook is None else [{"kind": "Pod", "metadata": test, "spec": {"containers": [], **hook}}]
+    hooks += [] if job is None else [workload("CronJob", "nightly", **job)]
     given = {binding: [bound], "Role": [role], "allowed": allowed}
     objects = [*hooks, *([{"kind": "Secret", "metadata": {"name": "kept"}, "type": secret}] if secret else [])]
     made = pod(container=container, **spec)
-    workload = {"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": made}}
-    objects += [workload, {"kind": binding, **bound}]
+    objects += [of("Deployment", spec={"template": made}), {"kind": binding, **bound}]
     return Cluster(*objects, pods=[made], ServiceAccount=[QUIET], **given)
 
 
@@ -862,12 +901,14 @@ def test_what_a_cluster_gives_everybody_is_not_of_the_release() -> None:
             for kind, name in (("ServiceAccount", "default"), ("Group", "system:serviceaccounts:elsewhere"))
         ),
         (rights(reading("settings"), hook={}), "pod test mounts a token of the API"),
+        (rights(reading("settings"), job={"serviceAccountName": "web"}), "pod nightly mounts a token of the API"),
+        (rights(reading("others"), hook=None, job=ASIDE, subject=THEIRS), "gives account aside more rights"),
         (rights(reading("settings"), secret="kubernetes.io/service-account-token"), "Secret kept keeps a token"),
     ],
     ids=[
         *("another name", "no name", "writing", "pods", "a URL", "too few", "a token"),
         *("as a user", "as its namespace", "as everybody", "another account", "another namespace"),
-        *("a test's token", "a lasting token"),
+        *("a test's token", "a job's token", "a job's rights", "a lasting token"),
     ],
 )
 def test_rights_that_do_not(lab: Cluster, told: str) -> None:
