@@ -61,6 +61,11 @@ class Document:
         return _text(self._metadata.get("name"))
 
     @property
+    def label(self) -> str:
+        """What a person calls it: "Deployment web"."""
+        return f"{self.kind} {self.name}"
+
+    @property
     def namespace(self) -> str:
         return _text(self._metadata.get("namespace"))
 

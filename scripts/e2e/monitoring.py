@@ -12,7 +12,8 @@ from scripts.cluster.operators import MONITORING
 from scripts.e2e import prometheus
 from scripts.e2e.k6 import load
 from scripts.e2e.lab import DEFAULT, Lab
-from scripts.e2e.promises import DASHBOARD, demand
+from scripts.e2e.metrics import DASHBOARD
+from scripts.e2e.promises import demand
 from scripts.e2e.report import Journal
 from scripts.e2e.scene import CALM, Scene, scene
 from scripts.e2e.steps import scale

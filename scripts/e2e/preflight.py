@@ -42,7 +42,7 @@ def preflight(lab: Lab, *, cluster_objects: bool) -> None:
     """Raises ClusterError with the rules that are missing, and for objects outside of namespaces unless allowed."""
     documents = [one for values in lab.chosen for one in lab.render(values=values)]
     outside = {
-        f"{document.kind} {document.name}" + (f" in {document.namespace}" if document.elsewhere else "")
+        document.label + (f" in {document.namespace}" if document.elsewhere else "")
         for document in documents
         if lab.is_outside(document)
     }

@@ -13,9 +13,9 @@ from scripts.cluster.api import Api
 from scripts.cluster.objects import Object
 from scripts.cluster.operators import MONITORING, PROMETHEUS
 from scripts.core.errors import ApiError, ClusterError
-from scripts.e2e import promises
+from scripts.e2e import metrics
 from scripts.e2e.lab import Lab
-from scripts.e2e.promises import demand, seconds_of
+from scripts.e2e.promises import demand
 from scripts.e2e.scene import ready_pods
 
 POD, PORT = f"prometheus-{PROMETHEUS}-0", 9090
@@ -99,14 +99,14 @@ def panels(boards: Mapping[str, Any], *, namespace: str, window: str) -> dict[st
     """The queries of the dashboards in a ConfigMap by panel, as Grafana asks them of one namespace and every job."""
     values = {"namespace": namespace, "job": ".+", "__rate_interval": window}
     found = {}
-    for title, asked in promises.panels(boards):
+    for title, asked in metrics.panels(boards):
         for number, text in enumerate(asked, 1):
-            found[f"{title} {number}"] = promises.VARIABLE.sub(lambda name: values[name[1]], text)
+            found[f"{title} {number}"] = metrics.VARIABLE.sub(lambda name: values[name[1]], text)
     return found
 
 
 def _shorter(duration: str, times: int) -> str:
-    return f"{max(1, int(seconds_of(duration) // times))}s"
+    return f"{max(1, int(metrics.seconds_of(duration) // times))}s"
 
 
 def _ask(api: Api, what: str, **words: str) -> Any:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import promql_parser
-
 from scripts.chart.manifests import Document
 from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports, release_of
-from scripts.core.errors import MALFORMED, ApiError, ClusterError, ConfigError
+from scripts.core.errors import ApiError, ClusterError, ConfigError
 from scripts.e2e.discover import ROUTES, WORKLOADS, ends_of_ingress, probe_of, protocol_of, routed
 from scripts.e2e.lab import Lab, kind_and_name
 from scripts.e2e.reach import Place, allowed, guards
-from scripts.e2e.references import missing
-from scripts.e2e.relabelling import relabelled, target_of
+from scripts.e2e.references import MONITORS, missing
 from scripts.e2e.report import Broken
 from scripts.e2e.subject import answer
 
@@ -29,11 +25,8 @@ _METRICS_API = "metrics.k8s.io"
 _SEVERAL = 2  # pods from which on a budget has something to guard
 _COMPONENT, _INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
 _VERSION, _UNFIT = "app.kubernetes.io/version", re.compile(r"[^\w.-]")  # what a label cannot have
-_MONITORS = ("ServiceMonitor", "PodMonitor")
-_SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS, *_MONITORS})
+_SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORKLOADS, *MONITORS})
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
-VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?\}?")  # Grafana's, in what a panel asks
-_ANY = "1m"  # what stands for one: a text, a number or a length of time
 # Where a chart's notes say how to reach a Service: by its name in the cluster, or by `kubectl port-forward`.
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+[a-z])?(?::(\d+))?")
 _FORWARDED = re.compile(r"\b(?:services?|svc)/([a-z][a-z0-9-]*)(?:\s+\d*:(\d+))?")
@@ -41,10 +34,6 @@ _IN_NAMESPACE = re.compile(r"(?:--namespace|-n)[ =]([a-z0-9-]+)")
 # The words of appProtocol for what a probe asks by.
 _SPOKEN = {"http": ("http", "ws", "h2c"), "https": ("https", "wss"), "grpc": ("grpc", "h2c", "http2")}
 _REFUSED = "connection refused"  # the API server's word where nobody takes a connection
-_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
-DASHBOARD = "grafana_dashboard"  # the label by which Grafana's sidecar finds one, where it is not told another
-_SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
 
 
 def demand(
@@ -103,7 +92,7 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
     """
     version = _UNFIT.sub("_", version)
     documents, hooks = list(lab.manifest(namespace)), list(lab.manifest(namespace, hooks=True))
-    rendered = {_label(document): document.data for document in (*documents, *hooks)}
+    rendered = {document.label: document.data for document in (*documents, *hooks)}
     wrong = []
     for kind, name, *field in (each.split(" ", 2) for each in lab.subject.demanded(values, lab.knows)):
         label = f"{kind} {name}"
@@ -113,7 +102,7 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
         elif field and (found := answer(rendered[label], path)) != value:
             wrong.append(f"{label} has {path} {found or 'unset'}, not {value or 'unset'}")
     wrong += [
-        f"hook {_label(hook)} is in namespace {hook.namespace}"
+        f"hook {hook.label} is in namespace {hook.namespace}"
         for hook in hooks
         if lab.subject.careful and hook.namespace not in ("", namespace, objects)
     ]
@@ -129,15 +118,15 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
         if _unavailable(live):
             waiting.append(document)
         if live is None:
-            wrong.append(f"{_label(document)} is not there")
+            wrong.append(f"{document.label} is not there")
         elif owner != (lab.subject.release, namespace) or manager != "Helm":
-            wrong.append(f"{_label(document)} belongs to {owner}, managed by {manager}")
+            wrong.append(f"{document.label} belongs to {owner}, managed by {manager}")
         elif lab.subject.careful and meta.get("namespace", objects) != objects:
-            wrong.append(f"{_label(document)} is in namespace {meta['namespace']}")
+            wrong.append(f"{document.label} is in namespace {meta['namespace']}")
         elif lab.subject.careful and labels.get(_VERSION, version) != version:
-            wrong.append(f"{_label(document)} has the label {_VERSION} {labels[_VERSION]}, not {version}")
+            wrong.append(f"{document.label} has the label {_VERSION} {labels[_VERSION]}, not {version}")
         elif mark and not (mark in labels and mark in notes):
-            wrong.append(f"{_label(document)} lacks the common label or annotation {mark}")
+            wrong.append(f"{document.label} lacks the common label or annotation {mark}")
     for pod in lab.pods(objects) if mark else ():
         meta = pod["metadata"]
         if mark not in meta.get("labels", {}) or mark not in meta.get("annotations", {}):
@@ -153,7 +142,7 @@ def _await_available(lab: Lab, document: Document, objects: str) -> None:
     """Wait until an object that says that it is not available, as an APIService may, says so no more."""
     lab.api.observe(
         lambda: _unavailable(lab.live(document, objects)),
-        what=f"{_label(document)} to be available",
+        what=f"{document.label} to be available",
         deadline=_SYNC_DEADLINE,
         told=lambda said: str(said.get("message")),
     )
@@ -186,31 +175,31 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
             every = [port for port in targets if lab.subject.careful or not isinstance(port, str)]
             named = [port for port in targets if port not in every]
             for some, wanted in ((chosen, named), *(([pod], every) for pod in chosen)):
-                wrong += _leads(lab, _label(document), selector, wanted, some)
+                wrong += _leads(lab, document.label, selector, wanted, some)
             # The pods of a StatefulSet find each other before they are ready.
             if spec.get("publishNotReadyAddresses") and (
                 document.name == asked or (lab.subject.careful and document.name not in peers)
             ):
-                wrong.append(f"{_label(document)} sends requests to pods that are not ready: publishNotReadyAddresses")
+                wrong.append(f"{document.label} sends requests to pods that are not ready: publishNotReadyAddresses")
             wrong += _misspoken(document, chosen) if lab.subject.careful else []
             known = [port for name, port in map(_port, lab.subject.ports) if name == document.name]
             for port in set(known) - {port["port"] for port in ports}:
-                wrong.append(f"{_label(document)} is not on port {port}, where clients look for it")
+                wrong.append(f"{document.label} is not on port {port}, where clients look for it")
         elif document.kind == "NetworkPolicy":
             # Who may come need not be of the release, and a port that is let through need not be open.
             told = spec if lab.subject.careful else {}
-            wrong += _leads(lab, _label(document), spec.get("podSelector"), _ports(told.get("ingress") or ()), pods)
+            wrong += _leads(lab, document.label, spec.get("podSelector"), _ports(told.get("ingress") or ()), pods)
             for rule in (*(told.get("ingress") or ()), *(told.get("egress") or ())):
                 for peer in (*(rule.get("from") or ()), *(rule.get("to") or ())):
                     if "podSelector" in peer and "namespaceSelector" not in peer:
                         ports = _ports([rule]) if "to" in rule else []
-                        wrong += _leads(lab, f"{_label(document)}, peer", peer["podSelector"], ports, pods)
+                        wrong += _leads(lab, f"{document.label}, peer", peer["podSelector"], ports, pods)
         elif document.kind == "EndpointSlice":
             service = labels_of(document.data).get("kubernetes.io/service-name")
             if any(one.kind == "Service" and one.name == service and one.spec.get("selector") for one in documents):
-                wrong.append(f"{_label(document)} adds places to Service {service}, which finds its pods by a selector")
+                wrong.append(f"{document.label} adds places to Service {service}, which finds its pods by a selector")
         elif document.kind in ROUTES:
-            wrong += _routed(_label(document), spec, documents)
+            wrong += _routed(document.label, spec, documents)
         if lab.subject.careful:
             wrong += _too_wide(document, documents)
     told = "pods of this release, and ports that they open"
@@ -224,7 +213,7 @@ def _misspoken(service: Document, pods: Sequence[Object]) -> Iterator[str]:
         probe = probe_of(pods, port.get("targetPort", port["port"]))
         said, spoken = str(port.get("appProtocol") or ""), protocol_of(port, probe)
         if said and probe.keys() & {"httpGet", "grpc"} and said.rpartition("/")[2] not in _SPOKEN[spoken]:
-            yield f"{_label(service)} says that port {port['port']} speaks {said}, and its pods are asked by {spoken}"
+            yield f"{service.label} says that port {port['port']} speaks {said}, and its pods are asked by {spoken}"
 
 
 def _too_wide(document: Document, documents: Iterable[Document]) -> Iterator[str]:
@@ -239,9 +228,9 @@ def _too_wide(document: Document, documents: Iterable[Document]) -> Iterator[str
     for other in (one for one in documents if one.kind in kinds):
         labels = labels_of(other.spec["template"] if other.kind in WORKLOADS else other.data)
         if document.kind in WORKLOADS and document is not other and selects(selector, labels):
-            yield f"{_label(document)} selects the pods of {_label(other)}"
+            yield f"{document.label} selects the pods of {other.label}"
         if _INSTANCE in labels and selects(selector, {**labels, _INSTANCE: "another"}):
-            yield f"{_label(document)} selects the {what} of other releases of the chart, too"
+            yield f"{document.label} selects the {what} of other releases of the chart, too"
 
 
 def _counts(service: Mapping[str, Any], port: Mapping[str, Any]) -> bool:
@@ -355,10 +344,6 @@ def _ports(rules: Iterable[Mapping[str, Any]]) -> list[Any]:
     return [port["port"] for rule in rules for port in rule.get("ports") or () if "port" in port]
 
 
-def _label(document: Document) -> str:
-    return f"{document.kind} {document.name}"
-
-
 # -- scalers and budgets ---------------------------------------------------------------------------
 
 
@@ -408,14 +393,14 @@ def unscaled(lab: Lab, namespace: str) -> str:
             key = (target.get("kind", "Deployment"), target["name"])
             there = key in documents or lab.api.get(*key, document.namespace or namespace)
             demand(bool(there), "a scaler scales nothing", "a target that exists", " ".join(key))
-            both = f"{owned.get(key)}, {_label(document)}"
+            both = f"{owned.get(key)}, {document.label}"
             demand(key not in owned, f"two scalers set the replicas of {' '.join(key)}", "one", both)
-            owned[key] = _label(document)
+            owned[key] = document.label
     for key, document in documents.items():
         said = "replicas" in document.spec
-        demand(not (said and key in owned), f"{_label(document)} sets replicas beside its scaler", "no replicas")
+        demand(not (said and key in owned), f"{document.label} sets replicas beside its scaler", "no replicas")
         if lab.subject.careful and document.kind == "Deployment":
-            demand(said or key in owned, f"nobody owns the replicas of {_label(document)}", "replicas, or a scaler")
+            demand(said or key in owned, f"nobody owns the replicas of {document.label}", "replicas, or a scaler")
     return ", ".join(sorted(name for _, name in owned)) or "no scaler"
 
 
@@ -464,202 +449,6 @@ def _counted(budget: Object | None) -> bool:
     return not new and bool(status.get("currentHealthy", 0) >= status.get("expectedPods", 0))
 
 
-# -- monitoring ------------------------------------------------------------------------------------
-
-
-def monitored(lab: Lab, namespace: str, objects: str) -> str:
-    """What a monitor or an annotation points at exists and answers with metrics; rules ask for those that there are."""
-    documents = list(lab.manifest(namespace))
-    names: set[str] = set()
-    targets: dict[str, set[str]] = {"job": set(), "namespace": set()}  # the labels that Prometheus gives them
-    renamed: set[str] = set()
-    told = []
-    for document in documents:
-        wide = document.kind in _MONITORS and (document.spec.get("namespaceSelector") or {}).get("any")
-        demand(not (wide and lab.subject.monitored), f"{_label(document)} looks into every namespace", "its own")
-        if document.kind == "PodMonitor":
-            names |= _monitored_pods(lab, document, objects)
-            told.append(_label(document))
-        if document.kind != "ServiceMonitor":
-            continue
-        near = (service for space in _spaces(document, objects) for service in lab.api.list("Service", space))
-        services = [service for service in near if selects(document.spec.get("selector"), labels_of(service))]
-        found = ", ".join(service["metadata"]["name"] for service in services)
-        fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
-        demand(fits, f"{_label(document)} does not match exactly one Service", "one", found or "none")
-        for service in services:
-            targets["job"].add(service["metadata"]["name"])
-            targets["namespace"].add(service["metadata"]["namespace"])
-            for endpoint in document.spec.get("endpoints") or ():
-                renamed |= {rule.get("targetLabel") for rule in endpoint.get("relabelings") or ()}
-                every, longest = (seconds_of(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
-                what = f"{_label(document)} lets a scrape take longer than its interval: its operator passes it over"
-                demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
-                names |= _scraped(lab, _label(document), service, endpoint)
-        told.append(f"{_label(document)} by {found}")
-    for pod in lab.pods(objects):
-        notes = pod["metadata"].get("annotations") or {}
-        if notes.get("prometheus.io/scrape") == "true":
-            where = (notes.get(f"prometheus.io/{key}") for key in ("scheme", "port", "path"))
-            names |= _samples(lab, pod, *where)
-            told.append(f"pod {pod['metadata']['name']} by annotation")
-    there = bool(told) or not lab.subject.monitored
-    demand(there, "nothing says where the metrics are", "a ServiceMonitor, a PodMonitor or annotations")
-    asking = documents if targets["job"] and lab.subject.monitored else []  # others may ask of other exporters
-    names |= {"up", *(rule["record"] for document in asking for rule in _rules_of(document) if "record" in rule)}
-    for document in asking:
-        asked = list(_queries(document))
-        for who, text in asked:
-            series = _series(f"{_label(document)}: {who}", text)
-            absent = series.keys() - names
-            what = f"{_label(document)}: {who} asks for metrics that nobody has"
-            demand(not absent, what, found=", ".join(sorted(absent)))
-            for one in (matcher for matchers in series.values() for matcher in matchers):
-                known = set() if one.name in renamed else targets.get(one.name, set())
-                what = f"{_label(document)}: {who} asks for another {one.name}"
-                demand(not known or _fits(one, known), what, ", ".join(sorted(known)), one.value)
-        told += [_label(document)] if asked else []
-    return ", ".join(told) or "no monitoring"
-
-
-def _queries(document: Document) -> Iterator[tuple[str, str]]:
-    """What Prometheus is asked, and by whom: rules, scalers, panels of the dashboards that Grafana's sidecar finds."""
-    for rule in _rules_of(document):
-        yield str(rule.get("alert") or rule.get("record")), str(rule["expr"])
-    if document.kind == "ScaledObject":  # further triggers ask for what clients want of others
-        asked = [one["metadata"]["query"] for one in document.spec["triggers"] if one["type"] == "prometheus"]
-        yield from (("its first trigger", text) for text in asked[:1])
-    if document.kind == "ConfigMap" and DASHBOARD in labels_of(document.data):
-        for title, asked in panels(document.data):
-            yield from ((title, one) for one in asked)
-
-
-def _rules_of(document: Document) -> Iterator[Mapping[str, Any]]:
-    """The rules of a PrometheusRule, of all groups; none of another kind of object."""
-    groups = document.spec.get("groups") or () if document.kind == "PrometheusRule" else ()
-    return (rule for group in groups for rule in group.get("rules") or ())
-
-
-def _fits(matcher: promql_parser.Matcher, known: set[str]) -> bool:
-    """Whether what a rule or a panel asks of a label is met by one of its values."""
-    if _ANY in matcher.value:
-        return True
-    if matcher.op == promql_parser.MatchOp.Equal:
-        return matcher.value in known
-    if matcher.op == promql_parser.MatchOp.Re:
-        with contextlib.suppress(re.error):  # Go's syntax is wider
-            return any(re.fullmatch(matcher.value, one) for one in known)
-    return True
-
-
-def _series(who: str, expression: str) -> dict[str, list[promql_parser.Matcher]]:
-    """The metrics that an expression of Prometheus asks for, each with what is asked of its labels. Raises Broken."""
-    found: dict[str, list[promql_parser.Matcher]] = {}
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.VectorSelector):
-            asked = node.matchers.matchers
-            names = (one.value for one in asked if one.name == "__name__" and one.op == promql_parser.MatchOp.Equal)
-            found.setdefault(node.name or next(names, ""), []).extend(asked)
-
-    try:
-        promql_parser.walk(promql_parser.parse(VARIABLE.sub(_ANY, expression)), visit)
-    except ValueError as error:
-        raise Broken(f"{who} asks what Prometheus cannot read", found=f"{error}: {expression}") from error
-    found.pop("", None)  # a selector of labels alone
-    return found
-
-
-def panels(boards: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """The panels of the Grafana dashboards in a ConfigMap: the title, and what it asks Prometheus. Raises Broken."""
-    for name, text in (boards.get("data") or {}).items():
-        try:
-            found = [
-                (str(panel.get("title")), [str(one["expr"]) for one in panel.get("targets") or () if "expr" in one])
-                for panel in json.loads(text).get("panels") or ()
-            ]
-        except MALFORMED as error:
-            what = f"ConfigMap {boards['metadata']['name']}: {name} is no dashboard of Grafana"
-            raise Broken(what, found=str(error)) from error
-        yield from found
-
-
-def seconds_of(duration: str | None) -> float:
-    """A duration of Prometheus, such as 1m30s; 0 without one."""
-    return sum(int(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration or ""))
-
-
-def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) -> set[str]:
-    """The metrics at an endpoint of a ServiceMonitor: of every pod behind the Service."""
-    meta, spec = service["metadata"], service["spec"]
-    target: str | int = endpoint.get("targetPort", "")
-    if "port" in endpoint:
-        ports = [port for port in spec["ports"] if port.get("name") == endpoint["port"]]
-        known = ", ".join(str(port.get("name")) for port in spec["ports"])
-        demand(bool(ports), f"{what} names a port that Service {meta['name']} does not have", known, endpoint["port"])
-        target = ports[0].get("targetPort", ports[0]["port"])
-    selector = {"matchLabels": spec.get("selector")}
-    pods = [pod for pod in lab.pods(meta["namespace"]) if selects(selector, labels_of(pod))]
-    demand(bool(pods), f"{what} finds no pod behind Service {meta['name']}")
-    return _taken(lab, what, pods, target, endpoint, service)
-
-
-def _spaces(monitor: Document, objects: str) -> Sequence[str]:
-    """The namespaces that a monitor looks at."""
-    return monitor.spec.get("namespaceSelector", {}).get("matchNames") or [monitor.namespace or objects]
-
-
-def _monitored_pods(lab: Lab, monitor: Document, objects: str) -> set[str]:
-    """The metrics at the endpoints of a PodMonitor: of every pod that it selects."""
-    near = (pod for space in _spaces(monitor, objects) for pod in lab.pods(space))
-    pods = [pod for pod in near if selects(monitor.spec.get("selector"), labels_of(pod))]
-    demand(bool(pods), f"{_label(monitor)} finds no pod")
-    found: set[str] = set()
-    for endpoint in monitor.spec.get("podMetricsEndpoints") or ():
-        port = endpoint.get("port") or endpoint.get("portNumber") or endpoint.get("targetPort", "")
-        known = open_ports(pods)
-        what = f"{_label(monitor)} names a port that its pods do not have"
-        demand(port in known or isinstance(port, int), what, ", ".join(map(str, known)), str(port))
-        found |= _taken(lab, _label(monitor), pods, port, endpoint)
-    return found
-
-
-def _taken(
-    lab: Lab, what: str, pods: Sequence[Object], port: Any, endpoint: Mapping[str, Any], service: Object | None = None
-) -> set[str]:
-    """The metrics that Prometheus takes from `pods` by an endpoint of a monitor: those that its rules do not drop."""
-    found: set[str] = set()
-    kept = False
-    for pod in pods:
-        told = target_of(pod, open_ports([pod]).get(port, port), endpoint, service)
-        labels = relabelled(told, endpoint.get("relabelings") or ())
-        if labels is None:
-            continue
-        host, _, number = labels["__address__"].rpartition(":")
-        if host != told["__address__"].rpartition(":")[0]:  # an exporter's, which is told whom to ask
-            return set()
-        kept, where = True, int(number) if number.isdecimal() else number
-        found |= _samples(lab, pod, labels["__scheme__"], where, labels["__metrics_path__"])
-    demand(kept, f"{what} drops every one of its pods")
-    rules = endpoint.get("metricRelabelings") or ()
-    found = {name for name in found if relabelled({"__name__": name}, rules) is not None}
-    demand(bool(found), f"{what} drops every metric of its pods")
-    return found
-
-
-def _samples(lab: Lab, pod: Object, scheme: str | None, port: Any, path: str | None) -> set[str]:
-    """The names of the metrics that a pod tells, by Prometheus' scheme and path. Raises ClusterError without any."""
-    meta, scheme, path = pod["metadata"], scheme or "http", path or "/metrics"
-    try:
-        text = lab.api.ask_pod(meta["name"], meta["namespace"], port=port, path=path, scheme=scheme)
-    except ApiError as error:
-        what = f"pod {meta['name']} does not answer {path} on port {port} with metrics"
-        raise ClusterError(what, found=error.text) from error
-    names = set(_SAMPLE.findall(text))
-    demand(bool(names), f"pod {meta['name']} tells no metrics", f"samples on port {port}, {path}", text[:200])
-    return names
-
-
 # -- rights ----------------------------------------------------------------------------------------
 
 
@@ -671,7 +460,7 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
     told, documents, hooks = list[str](), [*lab.manifest(namespace)], [*lab.manifest(namespace, hooks=True)]
     for document in documents:
         lasting = document.data.get("type") == "kubernetes.io/service-account-token"
-        demand(not lasting, f"{_label(document)} keeps a token of the API that does not expire", "no such Secret")
+        demand(not lasting, f"{document.label} keeps a token of the API that does not expire", "no such Secret")
     jobs = passing_pods(documents)
     for pod in (*jobs, *passing_pods(hooks)):
         account = pod["spec"].get("serviceAccountName", "default")
@@ -720,7 +509,7 @@ def _strangers(documents: Sequence[Document], namespace: str) -> Iterator[str]:
     for document in documents:
         for subject in document.data.get("subjects") or () if document.kind in _BINDINGS else ():
             if not any(_means(subject, account, namespace) for account in accounts):
-                yield f"{_label(document)}: {subject['kind']} {subject['name']}"
+                yield f"{document.label}: {subject['kind']} {subject['name']}"
 
 
 def _demand_no_token(pod: Object, *, given: bool) -> None:

@@ -11,7 +11,7 @@ from scripts.core.errors import ClusterError
 from scripts.e2e.discover import called
 from scripts.e2e.lab import Lab
 
-_MONITORS = ("ServiceMonitor", "PodMonitor")
+MONITORS = ("ServiceMonitor", "PodMonitor")
 _CLASS = "ingressClassName"
 # What a field names, wherever that stands in the spec of an object of the kind.
 _FIELDS = {
@@ -38,7 +38,7 @@ def missing(lab: Lab, documents: Iterable[Document], namespace: str) -> tuple[li
     made = {one.spec.get("secretName") for one in documents if one.kind == "Certificate"}
     for document in (one for one in documents if not one.hook):
         for reference in (one for one in named(document) if not one.optional):
-            what = f"{document.kind} {document.name} names {reference.kind} {reference.name}"
+            what = f"{document.label} names {reference.kind} {reference.name}"
             lenient = reference.how == _CLASS or (reference.kind == "Secret" and reference.name in made)
             lenient = lenient or (reference.how in _LENIENT and not lab.subject.careful)
             space = reference.namespace or document.namespace or namespace
@@ -74,7 +74,7 @@ def named(document: Document) -> Iterator[Reference]:
     for end in called(document):
         space = str(end.get("namespace") or "")
         yield Reference("Service", str(end.get("name")), "service", (_port(end),), False, space)
-    if document.kind in _MONITORS:
+    if document.kind in MONITORS:
         yield from _keys(spec)
 
 

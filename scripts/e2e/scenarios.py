@@ -11,7 +11,7 @@ from scripts.chart.manifests import read_manifests
 from scripts.cluster.objects import containers_of, is_ready, unsettled, waits_for_hands
 from scripts.cluster.snapshot import differences
 from scripts.core.errors import ClusterError
-from scripts.e2e import pods, promises, steps
+from scripts.e2e import metrics, pods, promises, steps
 from scripts.e2e.data import Data
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.lab import LIGHT, Lab, Published, kind_and_name
@@ -61,7 +61,7 @@ def _known(lab: Lab, journal: Journal, text: str) -> str:
     later = [one for one in documents if one.api_version.rpartition("/")[0] in own]
     if not later:
         return text
-    names = ", ".join(dict.fromkeys(f"{one.kind} {one.name}" for one in later))
+    names = ", ".join(dict.fromkeys(one.label for one in later))
     journal.skip(f"that the API server takes {names} before the definitions are installed")
     return "\n---\n".join(f"# Source: {one.name}\n{json.dumps(one.data)}" for one in documents if one not in later)
 
@@ -131,7 +131,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
     with journal.step(f"{values}: what monitoring selects exists and answers"):
         for kind in lab.skipped():
             journal.skip(f"{kind}, which the cluster does not know")
-        journal.detail(promises.monitored(lab, namespace, objects))
+        journal.detail(metrics.monitored(lab, namespace, objects))
     steps.run_tests(lab, journal, rollout, values)
     with journal.step(f"{values}: the same again changes nothing"):
         steps.demand_idempotent(lab, journal, rollout, target, objects)
@@ -310,7 +310,7 @@ def _over_https(
     with journal.step("TLS: the Service is answered over HTTPS, by way of what is behind it"):
         outside, targets = lab.open(namespace, port="https")
         demand(outside.scheme == "https", "the Service does not offer HTTPS", "https", ", ".join(outside.asked))
-        journal.detail(f"{len(targets)} nodes; {promises.monitored(lab, namespace, namespace)}")
+        journal.detail(f"{len(targets)} nodes; {metrics.monitored(lab, namespace, namespace)}")
     if later := lab.subject.changes.keys() & {"tls-redirect", "tls-alone"}:
         name = "TLS in place of plain HTTP"
         with lab.load(journal, namespace, name, port="https", kinds=kinds, enough=300, rate=LIGHT) as recording:
@@ -324,7 +324,7 @@ def _over_https(
         steps.demand_orderly(lab, journal, recording, namespace, name)
         if "tls-alone" in later:
             with journal.step("TLS alone: monitoring and the notes follow, and the plain port is gone"):
-                told = promises.monitored(lab, namespace, namespace), promises.told(lab, notes, namespace, namespace)
+                told = metrics.monitored(lab, namespace, namespace), promises.told(lab, notes, namespace, namespace)
                 journal.detail("; ".join(told))
                 plain, names = lab.question.port, {port.get("name") for port in steps.offered_ports(lab, namespace)}
                 demand(plain not in names, f"Service {lab.question.service} still has port {plain}")

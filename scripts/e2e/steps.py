@@ -105,7 +105,7 @@ def pods_of_tests(lab: Lab, namespace: str) -> list[Document]:
 
 def demand_tests_gone(lab: Lab, namespace: str) -> None:
     """Of tests that passed nothing stays, which an uninstall would leave. Raises Broken."""
-    left = [f"{test.kind} {test.name}" for test in _tests(lab, namespace) if lab.live(test, namespace)]
+    left = [test.label for test in _tests(lab, namespace) if lab.live(test, namespace)]
     demand(not left, "what tested stays after it passed", "helm.sh/hook-delete-policy: hook-succeeded", ", ".join(left))
 
 

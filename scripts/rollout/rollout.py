@@ -261,7 +261,7 @@ class Rollout:
                 elif made and not is_passing(document.data):
                     run, why = f"{where} events", "it is not there: it was not made, or somebody has deleted it since"
                 if why:
-                    return Cause("unsettled", f"{document.kind} {document.name}", why, run)
+                    return Cause("unsettled", document.label, why, run)
         return None
 
     def status(self) -> str | None:

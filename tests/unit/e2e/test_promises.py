@@ -14,7 +14,7 @@ from scripts.chart.manifests import Document, Manifests
 from scripts.cluster.api import Api
 from scripts.core.command import Runner
 from scripts.core.errors import ApiError, ClusterError, ConfigError
-from scripts.e2e import pods, promises
+from scripts.e2e import metrics, pods, promises
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.subject import Subject
@@ -560,7 +560,7 @@ def test_monitoring_that_works() -> None:
     )
     lab = Cluster(*told, pods=[pod()], Service=[front()], answers=METRICS)
     said = "ServiceMonitor web by web, PrometheusRule web, ScaledObject web, ConfigMap boards"
-    assert promises.monitored(lab, "space", "space") == said
+    assert metrics.monitored(lab, "space", "space") == said
 
 
 @pytest.mark.parametrize(
@@ -616,7 +616,7 @@ def test_monitoring_that_works() -> None:
 )
 def test_monitoring_that_does_not(documents: list[dict[str, Any]], told: str) -> None:
     lab = Cluster(*documents, pods=[pod()], Service=[front()], answers=METRICS)
-    assert told in refused(promises.monitored, lab, "space", "space")
+    assert told in refused(metrics.monitored, lab, "space", "space")
 
 
 @pytest.mark.parametrize(
@@ -631,18 +631,18 @@ def test_monitoring_that_does_not(documents: list[dict[str, Any]], told: str) ->
 def test_rules_that_ask_for_what_there_is(relabelled: str, asked: str) -> None:
     given = monitor(relabelings=[{"targetLabel": relabelled}] if relabelled else [])
     lab = Cluster(given, rule(f"up{{{asked}}} == 0"), pods=[pod()], Service=[front()], answers=METRICS)
-    assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web, PrometheusRule web"
+    assert metrics.monitored(lab, "space", "space") == "ServiceMonitor web by web, PrometheusRule web"
 
 
 def test_a_monitor_of_pods_asks_those_it_selects() -> None:
     lab = Cluster(of_pods(), pods=[pod()], answers=METRICS)
-    assert promises.monitored(lab, "space", "space") == "PodMonitor web"
+    assert metrics.monitored(lab, "space", "space") == "PodMonitor web"
 
 
 @pytest.mark.parametrize("rules", [("drop", "go_.*"), ("keep", "requests.*"), ("replace", "(.*)"), ("drop", r"\pL+")])
 def test_what_a_monitor_keeps_is_there(rules: tuple[str, str]) -> None:
     lab = Cluster(dropping(*rules), pods=[pod()], Service=[front()], answers=METRICS)
-    assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web"
+    assert metrics.monitored(lab, "space", "space") == "ServiceMonitor web by web"
 
 
 @pytest.mark.parametrize(
@@ -667,13 +667,13 @@ def test_what_a_monitor_keeps_is_there(rules: tuple[str, str]) -> None:
 )
 def test_rules_that_keep_the_pods(rule: dict[str, Any]) -> None:
     lab = Cluster(relabelling(rule), pods=[pod()], Service=[front()], answers=METRICS)
-    assert promises.monitored(lab, "space", "space") == "ServiceMonitor web by web"
+    assert metrics.monitored(lab, "space", "space") == "ServiceMonitor web by web"
 
 
 @pytest.mark.parametrize("services", [[], [front(), front()]], ids=["none", "two"])
 def test_a_monitor_that_does_not_match_one_service(services: list[dict[str, Any]]) -> None:
     lab = Cluster(monitor(), pods=[pod()], Service=services, answers=METRICS)
-    assert "does not match exactly one Service" in refused(promises.monitored, lab, "space", "space")
+    assert "does not match exactly one Service" in refused(metrics.monitored, lab, "space", "space")
 
 
 # -- names -----------------------------------------------------------------------------------------

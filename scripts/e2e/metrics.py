@@ -1,0 +1,221 @@
+"""Owns what monitoring must find of a release: its pods, their metrics, and rules and panels that ask for those."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import promql_parser
+
+from scripts.chart.manifests import Document
+from scripts.chart.pods import selects
+from scripts.cluster.objects import Object, labels_of, open_ports
+from scripts.core.errors import MALFORMED, ApiError, ClusterError
+from scripts.e2e.lab import Lab
+from scripts.e2e.promises import demand
+from scripts.e2e.references import MONITORS
+from scripts.e2e.relabelling import relabelled, target_of
+from scripts.e2e.report import Broken
+
+VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?\}?")  # Grafana's, in what a panel asks
+_ANY = "1m"  # what stands for one: a text, a number or a length of time
+_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+DASHBOARD = "grafana_dashboard"  # the label by which Grafana's sidecar finds one, where it is not told another
+_SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
+
+
+def monitored(lab: Lab, namespace: str, objects: str) -> str:
+    """What a monitor or an annotation points at exists and answers with metrics; rules ask for those that there are."""
+    documents = list(lab.manifest(namespace))
+    names: set[str] = set()
+    targets: dict[str, set[str]] = {"job": set(), "namespace": set()}  # the labels that Prometheus gives them
+    renamed: set[str] = set()
+    told = []
+    for document in documents:
+        wide = document.kind in MONITORS and (document.spec.get("namespaceSelector") or {}).get("any")
+        demand(not (wide and lab.subject.monitored), f"{document.label} looks into every namespace", "its own")
+        if document.kind == "PodMonitor":
+            names |= _monitored_pods(lab, document, objects)
+            told.append(document.label)
+        if document.kind != "ServiceMonitor":
+            continue
+        near = (service for space in _spaces(document, objects) for service in lab.api.list("Service", space))
+        services = [service for service in near if selects(document.spec.get("selector"), labels_of(service))]
+        found = ", ".join(service["metadata"]["name"] for service in services)
+        fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
+        demand(fits, f"{document.label} does not match exactly one Service", "one", found or "none")
+        for service in services:
+            targets["job"].add(service["metadata"]["name"])
+            targets["namespace"].add(service["metadata"]["namespace"])
+            for endpoint in document.spec.get("endpoints") or ():
+                renamed |= {rule.get("targetLabel") for rule in endpoint.get("relabelings") or ()}
+                every, longest = (seconds_of(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
+                what = f"{document.label} lets a scrape take longer than its interval: its operator passes it over"
+                demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
+                names |= _scraped(lab, document.label, service, endpoint)
+        told.append(f"{document.label} by {found}")
+    for pod in lab.pods(objects):
+        notes = pod["metadata"].get("annotations") or {}
+        if notes.get("prometheus.io/scrape") == "true":
+            where = (notes.get(f"prometheus.io/{key}") for key in ("scheme", "port", "path"))
+            names |= _samples(lab, pod, *where)
+            told.append(f"pod {pod['metadata']['name']} by annotation")
+    there = bool(told) or not lab.subject.monitored
+    demand(there, "nothing says where the metrics are", "a ServiceMonitor, a PodMonitor or annotations")
+    asking = documents if targets["job"] and lab.subject.monitored else []  # others may ask of other exporters
+    names |= {"up", *(rule["record"] for document in asking for rule in _rules_of(document) if "record" in rule)}
+    for document in asking:
+        asked = list(_queries(document))
+        for who, text in asked:
+            series = _series(f"{document.label}: {who}", text)
+            absent = series.keys() - names
+            what = f"{document.label}: {who} asks for metrics that nobody has"
+            demand(not absent, what, found=", ".join(sorted(absent)))
+            for one in (matcher for matchers in series.values() for matcher in matchers):
+                known = set() if one.name in renamed else targets.get(one.name, set())
+                what = f"{document.label}: {who} asks for another {one.name}"
+                demand(not known or _fits(one, known), what, ", ".join(sorted(known)), one.value)
+        told += [document.label] if asked else []
+    return ", ".join(told) or "no monitoring"
+
+
+def _queries(document: Document) -> Iterator[tuple[str, str]]:
+    """What Prometheus is asked, and by whom: rules, scalers, panels of the dashboards that Grafana's sidecar finds."""
+    for rule in _rules_of(document):
+        yield str(rule.get("alert") or rule.get("record")), str(rule["expr"])
+    if document.kind == "ScaledObject":  # further triggers ask for what clients want of others
+        asked = [one["metadata"]["query"] for one in document.spec["triggers"] if one["type"] == "prometheus"]
+        yield from (("its first trigger", text) for text in asked[:1])
+    if document.kind == "ConfigMap" and DASHBOARD in labels_of(document.data):
+        for title, asked in panels(document.data):
+            yield from ((title, one) for one in asked)
+
+
+def _rules_of(document: Document) -> Iterator[Mapping[str, Any]]:
+    """The rules of a PrometheusRule, of all groups; none of another kind of object."""
+    groups = document.spec.get("groups") or () if document.kind == "PrometheusRule" else ()
+    return (rule for group in groups for rule in group.get("rules") or ())
+
+
+def _fits(matcher: promql_parser.Matcher, known: set[str]) -> bool:
+    """Whether what a rule or a panel asks of a label is met by one of its values."""
+    if _ANY in matcher.value:
+        return True
+    if matcher.op == promql_parser.MatchOp.Equal:
+        return matcher.value in known
+    if matcher.op == promql_parser.MatchOp.Re:
+        with contextlib.suppress(re.error):  # Go's syntax is wider
+            return any(re.fullmatch(matcher.value, one) for one in known)
+    return True
+
+
+def _series(who: str, expression: str) -> dict[str, list[promql_parser.Matcher]]:
+    """The metrics that an expression of Prometheus asks for, each with what is asked of its labels. Raises Broken."""
+    found: dict[str, list[promql_parser.Matcher]] = {}
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.VectorSelector):
+            asked = node.matchers.matchers
+            names = (one.value for one in asked if one.name == "__name__" and one.op == promql_parser.MatchOp.Equal)
+            found.setdefault(node.name or next(names, ""), []).extend(asked)
+
+    try:
+        promql_parser.walk(promql_parser.parse(VARIABLE.sub(_ANY, expression)), visit)
+    except ValueError as error:
+        raise Broken(f"{who} asks what Prometheus cannot read", found=f"{error}: {expression}") from error
+    found.pop("", None)  # a selector of labels alone
+    return found
+
+
+def panels(boards: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """The panels of the Grafana dashboards in a ConfigMap: the title, and what it asks Prometheus. Raises Broken."""
+    for name, text in (boards.get("data") or {}).items():
+        try:
+            found = [
+                (str(panel.get("title")), [str(one["expr"]) for one in panel.get("targets") or () if "expr" in one])
+                for panel in json.loads(text).get("panels") or ()
+            ]
+        except MALFORMED as error:
+            what = f"ConfigMap {boards['metadata']['name']}: {name} is no dashboard of Grafana"
+            raise Broken(what, found=str(error)) from error
+        yield from found
+
+
+def seconds_of(duration: str | None) -> float:
+    """A duration of Prometheus, such as 1m30s; 0 without one."""
+    return sum(int(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration or ""))
+
+
+def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) -> set[str]:
+    """The metrics at an endpoint of a ServiceMonitor: of every pod behind the Service."""
+    meta, spec = service["metadata"], service["spec"]
+    target: str | int = endpoint.get("targetPort", "")
+    if "port" in endpoint:
+        ports = [port for port in spec["ports"] if port.get("name") == endpoint["port"]]
+        known = ", ".join(str(port.get("name")) for port in spec["ports"])
+        demand(bool(ports), f"{what} names a port that Service {meta['name']} does not have", known, endpoint["port"])
+        target = ports[0].get("targetPort", ports[0]["port"])
+    selector = {"matchLabels": spec.get("selector")}
+    pods = [pod for pod in lab.pods(meta["namespace"]) if selects(selector, labels_of(pod))]
+    demand(bool(pods), f"{what} finds no pod behind Service {meta['name']}")
+    return _taken(lab, what, pods, target, endpoint, service)
+
+
+def _spaces(monitor: Document, objects: str) -> Sequence[str]:
+    """The namespaces that a monitor looks at."""
+    return monitor.spec.get("namespaceSelector", {}).get("matchNames") or [monitor.namespace or objects]
+
+
+def _monitored_pods(lab: Lab, monitor: Document, objects: str) -> set[str]:
+    """The metrics at the endpoints of a PodMonitor: of every pod that it selects."""
+    near = (pod for space in _spaces(monitor, objects) for pod in lab.pods(space))
+    pods = [pod for pod in near if selects(monitor.spec.get("selector"), labels_of(pod))]
+    demand(bool(pods), f"{monitor.label} finds no pod")
+    found: set[str] = set()
+    for endpoint in monitor.spec.get("podMetricsEndpoints") or ():
+        port = endpoint.get("port") or endpoint.get("portNumber") or endpoint.get("targetPort", "")
+        known = open_ports(pods)
+        what = f"{monitor.label} names a port that its pods do not have"
+        demand(port in known or isinstance(port, int), what, ", ".join(map(str, known)), str(port))
+        found |= _taken(lab, monitor.label, pods, port, endpoint)
+    return found
+
+
+def _taken(
+    lab: Lab, what: str, pods: Sequence[Object], port: Any, endpoint: Mapping[str, Any], service: Object | None = None
+) -> set[str]:
+    """The metrics that Prometheus takes from `pods` by an endpoint of a monitor: those that its rules do not drop."""
+    found: set[str] = set()
+    kept = False
+    for pod in pods:
+        told = target_of(pod, open_ports([pod]).get(port, port), endpoint, service)
+        labels = relabelled(told, endpoint.get("relabelings") or ())
+        if labels is None:
+            continue
+        host, _, number = labels["__address__"].rpartition(":")
+        if host != told["__address__"].rpartition(":")[0]:  # an exporter's, which is told whom to ask
+            return set()
+        kept, where = True, int(number) if number.isdecimal() else number
+        found |= _samples(lab, pod, labels["__scheme__"], where, labels["__metrics_path__"])
+    demand(kept, f"{what} drops every one of its pods")
+    rules = endpoint.get("metricRelabelings") or ()
+    found = {name for name in found if relabelled({"__name__": name}, rules) is not None}
+    demand(bool(found), f"{what} drops every metric of its pods")
+    return found
+
+
+def _samples(lab: Lab, pod: Object, scheme: str | None, port: Any, path: str | None) -> set[str]:
+    """The names of the metrics that a pod tells, by Prometheus' scheme and path. Raises ClusterError without any."""
+    meta, scheme, path = pod["metadata"], scheme or "http", path or "/metrics"
+    try:
+        text = lab.api.ask_pod(meta["name"], meta["namespace"], port=port, path=path, scheme=scheme)
+    except ApiError as error:
+        what = f"pod {meta['name']} does not answer {path} on port {port} with metrics"
+        raise ClusterError(what, found=error.text) from error
+    names = set(_SAMPLE.findall(text))
+    demand(bool(names), f"pod {meta['name']} tells no metrics", f"samples on port {port}, {path}", text[:200])
+    return names
