@@ -372,13 +372,11 @@ def scalers_work(lab: Lab, namespace: str) -> str:
             deadline=_SYNC_DEADLINE,
             told=", ".join,
         )
-        able = seen["AbleToScale"]
-        why = f"{able.get('reason')}: {able.get('message')}"
-        demand(able["status"] == "True", f"HPA {name} is not able to scale", found=why)
-        active = seen.get("ScalingActive", {"status": "Unknown"})
         measured = any(kind.group == _METRICS_API for kind in lab.api.kinds())
-        why = f"{active.get('reason')}: {active.get('message')}"
-        demand(not measured or active["status"] == "True", f"HPA {name} does not scale", found=why)
+        for kind, told_of in (("AbleToScale", "is not able to scale"), ("ScalingActive", "does not scale")):
+            said = seen.get(kind, {"status": "Unknown"})
+            holds = said["status"] == "True" or (kind == "ScalingActive" and not measured)
+            demand(holds, f"HPA {name} {told_of}", found=f"{said.get('reason')}: {said.get('message')}")
         told.append(f"HPA {name}" + ("" if measured else " (the cluster has no metrics)"))
     return ", ".join(told) or "no HPA"
 

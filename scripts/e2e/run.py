@@ -69,7 +69,7 @@ from scripts.e2e.sources import (
     values_sets,
     with_sets,
 )
-from scripts.e2e.subject import Subject, read_subject
+from scripts.e2e.subject import read_subject
 from scripts.registry.embedded import embedded
 from scripts.registry.reference import Registry
 from scripts.release.package import package
@@ -90,6 +90,7 @@ _BEFORE_STEP = 5.0  # seconds before a step in which the machine can be the reas
 # The part of a failed step in which the control lost, from which on the machine and not the chart is to blame: what
 # waits for a minute is not brought down by a node that stands still for some seconds.
 _EXCUSING = 0.2
+_ALONE = "upgrades from an older version: none is published, and --from names none; from the candidate itself"
 _FIRST = "dry-run"  # alone and before the others: what the API server refuses need not be waited for
 # The long ones first, so that none is left alone at the end; what closes a node late, for others wait for it.
 _ORDER = (
@@ -239,15 +240,11 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
             major=options.helm,
             other=next(((toolchain.path(_HELMS[one]), one) for one in options.helms if one != options.helm), None),
             folder=folder,
-            candidate=charts.candidate,
-            sources=charts.sources,
-            sabotaged=charts.sabotaged,
             images=options.images or work.config.own_images,
             latency=options.latency,
             own=own is not None,
-            subject=charts.subject,
             login=login,
-            chosen=charts.sets,
+            **charts,
         )
         if own and own.reused:
             lab.sweep()
@@ -255,7 +252,8 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
         lab.found = replace(discovered(lab, documents), home=home)
         schemas = schemas_of(work)
         later = {name: schemas.builtin(name) for name in schemas.minors() if _after(name, lab.api.version)}
-        notes = [*lab.found.lines(), *charts.notes, *vanishing(documents, schemas.owned_by_kubernetes, later)]
+        notes = [*lab.found.lines(), *([_ALONE] if lab.sources == (lab.candidate,) else [])]
+        notes += vanishing(documents, schemas.owned_by_kubernetes, later)
         if own:
             notes += filter(None, [_bring_images(own, lab.found, runner)])
             stack.enter_context(provided(lab.api, own.volumes))
@@ -545,19 +543,12 @@ def toolkit_facts(work: Workspace) -> dict[str, object]:
 # -- what is tested --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Charts:
-    candidate: Published
-    sources: tuple[Published, ...]
-    sabotaged: Published | None
-    subject: Subject
-    sets: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-
 @contextlib.contextmanager
-def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[_Charts]:
-    """The candidate, what it is upgraded from, and its sabotaged twin, in a registry that runs during the block."""
+def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[dict[str, Any]]:
+    """What a lab has to know of the candidate, what it is upgraded from, and its sabotaged twin.
+
+    They are in a registry that runs during the block.
+    """
     config, helm = work.config, work.helm
     chart = read_chart(config.chart, config.values)
     provide_dependencies(chart, helm, work.say)
@@ -574,15 +565,8 @@ def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[_
         twin = None
         if "selfcheck" in options.wanted and subject.versioned:
             twin = with_sets(push_faulty(registry, helm, candidate.path, NEGATIVE_CONTROL, workplace), sets)
-        alone = "upgrades from an older version: none is published, and --from names none; from the candidate itself"
-        yield _Charts(
-            candidate=tested,
-            sources=sources or (tested,),
-            sabotaged=twin,
-            subject=subject,
-            sets=tuple(sets),
-            notes=() if sources else (alone,),
-        )
+        told = {"candidate": tested, "sources": sources or (tested,), "sabotaged": twin}
+        yield {**told, "subject": subject, "chosen": tuple(sets)}
 
 
 def push_faulty(registry: Registry, helm: Helm, archive: Path, faults: Sequence[Fault], workplace: Path) -> Published:

@@ -174,12 +174,11 @@ def upgrade(lab: Lab, journal: Journal) -> None:
             steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
             data.demand_there("the upgrade")
             if source == lab.sources[0] and "configuration" in lab.subject.changes:
-                target = lab.target(namespace, changes=["configuration"])
                 with journal.step(f"upgrade {lab.candidate.version} to itself, image 2 to 1, other configuration"):
                     told = bool(lab.subject.configured_key)
                     early = told and steps.is_configured(lab, namespace)
                     demand(not early, "the configuration is changed before it was")
-                    rollout.upgrade(target)
+                    rollout.upgrade(lab.target(namespace, changes=["configuration"]))
                     if told:
                         steps.await_configured(lab, namespace)
                 steps.after_rollout(lab, journal, rollout, recording, "the second upgrade")
@@ -221,8 +220,7 @@ def _environment(lab: Lab, journal: Journal, values: str) -> None:
     namespace, rollout, _ = _installed(lab, journal, f"environment-{values}", source, step, values=values, ready=True)
     with lab.load(journal, namespace, values, enough=300, rate=LIGHT) as recording:
         with journal.step(f"{values}: upgrade {source.version} to {lab.candidate.version}, image 1 to 2"):
-            target = lab.target(namespace, values=values, image="2")
-            rollout.upgrade(target)
+            rollout.upgrade(lab.target(namespace, values=values, image="2"))
         steps.after_rollout(lab, journal, rollout, recording, f"{values}: the upgrade")
     steps.demand_orderly(lab, journal, recording, namespace, values)
     lab.forget(namespace)
@@ -243,9 +241,8 @@ def changes(lab: Lab, journal: Journal) -> None:
 
     def change(what: str, *more: str) -> Revision:
         given.extend(more)
-        target = lab.target(namespace, image=image, changes=given)
         with journal.step(f"upgrade: {what}"):
-            return rollout.upgrade(target)
+            return rollout.upgrade(lab.target(namespace, image=image, changes=given))
 
     abruptly = ", with services that stop as soon as they are told to" if "abrupt" in known else ""
     with journal.step(f"install{abruptly}"):
@@ -360,8 +357,7 @@ def rollback(lab: Lab, journal: Journal) -> None:
     with lab.load(journal, namespace, "rollback") as recording:
         before = steps.taken(lab, namespace)
         with journal.step(f"upgrade to {lab.candidate.version}, image and configuration too"):
-            target = lab.target(namespace, image="2", changes=["configuration"])
-            rollout.upgrade(target)
+            rollout.upgrade(lab.target(namespace, image="2", changes=["configuration"]))
             changed = bool(differences(before, steps.taken(lab, namespace)))
             runs = lab.subject.versioned and lab.found.workloads
             demand(changed or not runs, "the upgrade changed nothing")
