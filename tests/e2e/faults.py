@@ -107,7 +107,9 @@ spec:
               image: {{ .Values.ingress.image.repository }}:{{ .Values.ingress.image.tag }}
               command: [python3, -c, pass]
               envFrom: [{configMapRef: {name: nowhere}}]
-              securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+              resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 32Mi}}
+              securityContext:
+                {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
 """
 # An ingress that starts as quickly as ever, and takes its time for each request.
 _LAZY = """
@@ -171,6 +173,20 @@ spec:
   versionPriority: 100
   insecureSkipTLSVerify: true
   service: {name: gati-ingress, namespace: {{ .Values.global.namespace }}}
+"""
+_WEBHOOK = """apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata:
+  name: nowhere-{{ .Release.Namespace }}
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set}
+webhooks:
+  - name: nowhere.gati.invalid
+    admissionReviewVersions: [v1]
+    sideEffects: None
+    failurePolicy: Ignore
+    rules: [{apiGroups: [gati.invalid], apiVersions: [v1], operations: [CREATE], resources: [nothing]}]
+    clientConfig: {service: {name: nowhere, namespace: {{ .Values.global.namespace }}}}
 """
 _TOKEN = """apiVersion: v1
 kind: Secret
@@ -948,6 +964,55 @@ CASES = (
         "install",
         "the notes look for Service gati-ingress in another namespace",
     ),
+    case(
+        "pod-labels-ignored",
+        "install",
+        "Deployment route-manager has spec.template.metadata.labels.gati-e2e-pod unset, not set",
+        back('unset $spec.template.metadata.labels "gati-e2e-pod"'),
+    ),
+    case(
+        "back-tolerations-ignored",
+        "install",
+        "Deployment route-manager has spec.template.spec.tolerations.0.key unset, not gati-e2e-all",
+        back('unset $pod "tolerations"'),
+    ),
+    case(
+        "ingress-second-host",
+        "install",
+        "Ingress gati-ingress has spec.rules.1.host unset, not second.invalid",
+        Edit("Ingress", FRONT, 'set $spec "rules" (list (first $spec.rules))'),
+    ),
+    case(
+        "startup-lenient",
+        "install",
+        "container route-manager .* may hang for 1000 s",
+        back('set $main.startupProbe "failureThreshold" 1000'),
+    ),
+    case(
+        "route-weight",
+        "install",
+        "HTTPRoute gati-ingress sends nobody to its Services",
+        Edit("HTTPRoute", FRONT, 'set (first (first $spec.rules).backendRefs) "weight" 0'),
+    ),
+    case(
+        "monitor-of-releases",
+        "install",
+        "ServiceMonitor gati-ingress selects the Services of other releases of the chart, too",
+        Edit("ServiceMonitor", FRONT, 'unset $spec.selector.matchLabels "app.kubernetes.io/instance"'),
+    ),
+    case(
+        "webhook-nowhere",
+        "install",
+        "ValidatingWebhookConfiguration nowhere-.* names Service nowhere, which is not there",
+        webhook=_WEBHOOK,
+    ),
+    case(
+        "scaler-metric",
+        "install",
+        "ScaledObject gati-ingress: its first trigger asks for metrics that nobody has",
+        Edit("ScaledObject", FRONT, 'set (first $spec.triggers).metadata "query" "sum(rate(gati_requests_total[1m]))"'),
+        values="dev",
+    ),
     # -- what an upgrade must keep -----------------------------------------------------------------
     Case(NO_READINESS, "changes", "requests were lost|became slow"),
     Case(NO_PRESTOP, "changes", "requests were lost(.|\\n)*told to stop"),
@@ -1306,17 +1371,18 @@ CASES = (
 # room for: a session of their own.
 FURTHER = frozenset({
     "account-pull-secret", "annotated-scheme", "api-away", "app-protocol", "asked-elsewhere", "back-image-fixed",
-    "back-port", "back-recreate", "back-unavailable", "binding-dropped", "binding-nowhere", "binding-stranger",
-    "cron-config", "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover", "hostname",
-    "hpa-dropped", "hpa-request", "ingress-host", "init-goes-on", "keda-min", "lasting-token", "liveness-hasty",
-    "liveness-header", "liveness-path", "local-traffic", "metrics-port-untold", "min-ready", "missing-config",
-    "monitor-drops", "monitor-drops-namespace", "monitor-elsewhere", "monitor-keeps-none", "monitor-port",
-    "monitor-secret", "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity", "no-such-node",
-    "node-port", "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
-    "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority", "priority-class",
-    "prod-capacity", "pull-policy", "pull-secret", "readiness-late", "redirect-not", "redirect-port", "rendered-anew",
-    "role-names", "role-of-all", "role-view", "rollback-hook", "rule-dropped", "rule-job", "rule-namespace",
-    "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide", "test-dropped",
-    "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers",
-    "udp", "version-label",
+    "back-port", "back-recreate", "back-tolerations-ignored", "back-unavailable", "binding-dropped", "binding-nowhere",
+    "binding-stranger", "cron-config", "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on",
+    "hook-leftover", "hostname", "hpa-dropped", "hpa-request", "ingress-host", "ingress-second-host", "init-goes-on",
+    "keda-min", "lasting-token", "liveness-hasty", "liveness-header", "liveness-path", "local-traffic",
+    "metrics-port-untold", "min-ready", "missing-config", "monitor-drops", "monitor-drops-namespace",
+    "monitor-elsewhere", "monitor-keeps-none", "monitor-of-releases", "monitor-port", "monitor-secret",
+    "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity", "no-such-node", "node-port",
+    "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
+    "pod-labels-ignored", "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority",
+    "priority-class", "prod-capacity", "pull-policy", "pull-secret", "readiness-late", "redirect-not", "redirect-port",
+    "rendered-anew", "role-names", "role-of-all", "role-view", "rollback-hook", "route-weight", "rule-dropped",
+    "rule-job", "rule-namespace", "scaler-metric", "short-prestop", "sidecar-startup", "spread-of-others",
+    "spread-of-revisions", "spread-wide", "startup-lenient", "test-dropped", "test-goes-on", "test-left", "test-token",
+    "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp", "version-label", "webhook-nowhere",
 })  # fmt: skip

@@ -36,7 +36,12 @@ ON = {
     "multiZone": {"enabled": True},
     "tls": {"enabled": True},
     "commonLabels": {"gati-e2e/mark": "set"},
-    "externalIngress": {"enabled": True, "hosts": [{"host": "e2e.invalid", "paths": [{"path": "/"}]}]},
+    "podLabels": {"gati-e2e-pod": "set"},
+    "tolerations": [{"key": "gati-e2e-all", "operator": "Exists"}],
+    "externalIngress": {
+        "enabled": True,
+        "hosts": [{"host": host, "paths": [{"path": "/"}]} for host in ("e2e.invalid", "second.invalid")],
+    },
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "none"}]},
 }
 PARSER = Parser()
