@@ -188,19 +188,11 @@ def judge(
     """
     ordered = sorted(requests, key=lambda request: request.at)
     events = timeline(changes)
-    void: tuple[Window, ...] = ()
     begin, end = (ordered[0].at, max(request.end for request in ordered)) if ordered else (0.0, 0.0)
+    void = _standstills(ordered, cut, rate)
     if control is not None and ordered:
         control = [request for request in control if request.end >= begin and request.at <= end]
-        stood = windows(control, begin, ordered[-1].at, rate=rate, slow=STOOD)
-        void = tuple(_lasting(window, events) for window in stood)
-        lost = [request for request in ordered if request.failed and not _within(request, void)]
-        waited, at_once = ([r for r in lost if (r.seconds >= STRAINED) is long] for long in (True, False))
-        strained = windows(control, begin, ordered[-1].at, rate=rate, slow=STRAINED)
-        excused = [window for window in strained if any(_within(request, (window,)) for request in waited)]
-        blamed = [window for window in excused if any(_within(request, (window,)) for request in at_once)]
-        void = (*void, *(window for window in excused if window not in blamed))
-    void = (*void, *_standstills(ordered, cut, rate))
+        void = (*_excuses(ordered, control, events, rate), *void)
     valid = [request for request in ordered if not _within(request, void)]
     before = measure(request for request in valid if begun is not None and request.end <= begun)
     during = measure(request for request in valid if begun is None or request.end > begun)
@@ -251,6 +243,19 @@ def judge(
         control=seen,
         asked=tuple(asked),
     )
+
+
+def _excuses(
+    load: Sequence[Request], control: Sequence[Request], events: Sequence[Event], rate: int
+) -> Iterator[Window]:
+    """The times in which the machine is to blame for what was lost: the control stood, or waited for as long."""
+    begin, end = load[0].at, load[-1].at
+    stood = [_lasting(window, events) for window in windows(control, begin, end, rate=rate, slow=STOOD)]
+    yield from stood
+    lost = [request for request in load if request.failed and not _within(request, stood)]
+    for window in windows(control, begin, end, rate=rate, slow=STRAINED):
+        if {request.seconds >= STRAINED for request in lost if _within(request, (window,))} == {True}:
+            yield window  # all of them waited, and some there were
 
 
 def measure(requests: Iterable[Request]) -> Latency:

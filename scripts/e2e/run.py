@@ -311,7 +311,8 @@ def carry_out(
                 toolkit=toolkit,
                 **facts,
             )
-            write(lab.folder, report)
+            write_json(lab.folder / REPORT.name, report.to_dict())
+            write_atomic(lab.folder / JUNIT, report.junit())
     return report
 
 
@@ -334,12 +335,6 @@ def results(work: Workspace, folder: Path, left: Iterable[str], expected: Iterab
         for name in (REPORT.name, JUNIT):
             (folder / name).unlink(missing_ok=True)
         yield workplace
-
-
-def write(folder: Path, report: Report) -> None:
-    """Write the report of a run, for machines."""
-    write_json(folder / REPORT.name, report.to_dict())
-    write_atomic(folder / JUNIT, report.junit())
 
 
 def demand_passed(report: Report, folder: str = "e2e") -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from scripts.chart.manifests import read_manifests
 from scripts.cluster.objects import containers_of, is_ready, unsettled, waits_for_hands
@@ -104,41 +105,38 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         if values == lab.subject.spread_with:
             with journal.step(f"{values}: every workload is spread over the zones"):
                 steps.demand_spread(lab, journal, objects)
-    with journal.step(f"{values}: what probes ask for answers"):
-        journal.detail(pods.probes_answer(lab, objects))
+
+    def look(what: str, promise: Callable[..., str], *about: Any) -> None:
+        with journal.step(f"{values}: {what}"):
+            journal.detail(promise(*about))
+
+    look("what probes ask for answers", pods.probes_answer, lab, objects)
     if lab.subject.careful:
-        with journal.step(f"{values}: pods say what they need"):
-            documents = *lab.manifest(namespace), *lab.manifest(namespace, hooks=True)
-            journal.detail(pods.needs_are_said([*lab.pods(objects), *promises.passing_pods(documents)]))
-    with journal.step(f"{values}: policies let through what is needed, and nothing else"):
-        journal.detail(promises.policies_fit(lab, namespace, objects))
-    with journal.step(f"{values}: selectors select, and lead to open ports"):
-        journal.detail(promises.selected(lab, namespace, objects))
+        documents = *lab.manifest(namespace), *lab.manifest(namespace, hooks=True)
+        look("pods say what they need", pods.needs_are_said, (*lab.pods(objects), *promises.passing_pods(documents)))
+    look("policies let through what is needed, and nothing else", promises.policies_fit, lab, namespace, objects)
+    look("selectors select, and lead to open ports", promises.selected, lab, namespace, objects)
     if lab.found.question is None:
         journal.skip(f"that clients are answered, for want of {lab.found.lacks[0]}")
     else:
-        with journal.step(f"{values}: clients are answered"):
-            journal.detail(f"{len(lab.open(objects)[1])} nodes, {lab.question}")
+        look("clients are answered", lambda: f"{len(lab.open(objects)[1])} nodes, {lab.question}")
     for name in lab.found.others:
         if name.startswith("CronJob/"):
             journal.skip(f"that the Jobs of {name} end well, for its schedule is not waited for")
     if lab.subject.least_rights:
-        with journal.step(f"{values}: rights suffice, and are no wider than what is used"):
-            journal.detail(promises.rights_fit(lab, namespace, objects))
+        look("rights suffice, and are no wider than what is used", promises.rights_fit, lab, namespace, objects)
     with journal.step(f"{values}: what objects name is there"):
         for what in promises.named(lab, namespace, objects):
             journal.skip(what)
-    with journal.step(f"{values}: what monitoring selects exists and answers"):
-        for kind in lab.skipped():
-            journal.skip(f"{kind}, which the cluster does not know")
-        journal.detail(metrics.monitored(lab, namespace, objects))
+    for kind in lab.skipped():
+        journal.skip(f"{kind}, which the cluster does not know")
+    look("what monitoring selects exists and answers", metrics.monitored, lab, namespace, objects)
     steps.run_tests(lab, journal, rollout, values)
     with journal.step(f"{values}: the same again changes nothing"):
         steps.demand_idempotent(lab, journal, rollout, target, objects)
     with journal.step(f"{values}: replicas have one owner, which is able to scale"):
         journal.detail(f"{promises.unscaled(lab, namespace)}; {promises.scalers_work(lab, objects)}")
-    with journal.step(f"{values}: a disruption budget guards the pods, and lets a node be drained"):
-        journal.detail(promises.budgets_work(lab, objects))
+    look("a disruption budget guards the pods, and lets a node be drained", promises.budgets_work, lab, objects)
     steps.demand_unharmed(lab, journal, values, objects)
     lab.forget(*{namespace, objects})
 

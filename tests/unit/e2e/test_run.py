@@ -288,7 +288,7 @@ def test_results_of_before_go_but_for_what_is_not_run_again(work: Workspace, tmp
     folder = tmp_path / "e2e"
     for name in ("upgrade", "install", "values"):
         (folder / name).mkdir(parents=True)
-    smoke.write(folder, REPORT)
+    (folder / "report.json").write_text(json.dumps(REPORT.to_dict()), encoding="utf-8")
     assert smoke.typical(folder / "report.json") == {"install": 12.5}
     with smoke.results(work, folder, ["upgrade"], ["upgrade", "install"]) as workplace:
         assert workplace.is_dir()
