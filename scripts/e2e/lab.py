@@ -67,6 +67,10 @@ _ANSWERS, _GUARDED = range(200, 400), (401, 403, 405)
 _TOLD = "what is asked and which answer counts can be told: path, statuses under [tool.gati.e2e]"
 
 
+Sets = Mapping[str, Path | None]
+"""Values files by the name of their set; None for the one that has no file."""
+
+
 @dataclass(frozen=True)
 class Published:
     """A chart in the registry of the run: `reference` is what helm installs, with the digest.
@@ -79,7 +83,7 @@ class Published:
     digest: str
     reference: str
     sha256: str = ""
-    values: Mapping[str, Path | None] = field(default_factory=dict)
+    values: Sets = field(default_factory=dict)
 
     @property
     def facts(self) -> dict[str, str]:

@@ -40,7 +40,7 @@ from scripts.core.waiting import locked
 from scripts.e2e.control import QUESTION, Control, start
 from scripts.e2e.discover import Found, discover, home_of
 from scripts.e2e.k6 import Request, load
-from scripts.e2e.lab import CONTROL, RATE, Lab, Published, Tools
+from scripts.e2e.lab import CONTROL, RATE, Lab, Published, Sets, Tools
 from scripts.e2e.ledger import LATENCY, STOOD, measure, stall, windows
 from scripts.e2e.preflight import preflight
 from scripts.e2e.report import (
@@ -67,7 +67,6 @@ from scripts.e2e.sources import (
     named,
     push_archive,
     values_sets,
-    with_sets,
 )
 from scripts.e2e.subject import read_subject
 from scripts.registry.embedded import embedded
@@ -554,24 +553,24 @@ def _published(work: Workspace, options: Options, workplace: Path) -> Iterator[d
         publication = publish(registry, candidate, chart, helm)
         tested = named(registry, candidate.path, chart.name, candidate.version, publication.digest, sets)
         sources = tuple(
-            with_sets(push_archive(registry, helm, file, chart.name, version, workplace, sets), sets)
-            for version, file in older.items()
+            push_archive(registry, helm, file, chart.name, version, workplace, sets) for version, file in older.items()
         )
         twin = None
         if "selfcheck" in options.wanted and subject.versioned:
-            twin = with_sets(push_faulty(registry, helm, candidate.path, NEGATIVE_CONTROL, workplace), sets)
+            twin = push_faulty(registry, helm, candidate.path, NEGATIVE_CONTROL, workplace, sets)
         told = {"candidate": tested, "sources": sources or (tested,), "sabotaged": twin}
         yield {**told, "subject": subject, "chosen": tuple(sets)}
 
 
-def push_faulty(registry: Registry, helm: Helm, archive: Path, faults: Sequence[Fault], workplace: Path) -> Published:
+def push_faulty(
+    registry: Registry, helm: Helm, archive: Path, faults: Sequence[Fault], workplace: Path, sets: Sets
+) -> Published:
     """Put a chart with `faults`, made of the one in `archive`, into a registry. Raises ChartError, RegistryError."""
     label = "-".join(fault.name for fault in faults)
     folder = unpack(archive.read_bytes(), workplace / label, str(archive))
     version = sabotage(folder, faults)
     made = helm.package(folder, workplace / label, epoch=0)
-    chart = read_chart(folder)
-    return push_archive(registry, helm, made, chart.name, version, workplace, values_sets(chart))
+    return push_archive(registry, helm, made, read_chart(folder).name, version, workplace, sets)
 
 
 # -- what it is tested on --------------------------------------------------------------------------

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tarfile
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.chart.archive import chart_metadata, read_members
@@ -16,7 +15,7 @@ from scripts.core.errors import ChartError, ConfigError, GitError, RegistryError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.git import Repository, find_repository
 from scripts.core.semver import is_semver, parse
-from scripts.e2e.lab import DEFAULT, Published
+from scripts.e2e.lab import DEFAULT, Published, Sets
 from scripts.registry.client import connect as ask_registry
 from scripts.registry.embedded import registry_in_use
 from scripts.registry.reference import Registry
@@ -168,11 +167,11 @@ def _version_in(file: Path, name: str) -> str:
 
 
 def push_archive(
-    registry: Registry, helm: Helm, file: Path, name: str, version: str, workplace: Path, sets: Iterable[str]
+    registry: Registry, helm: Helm, file: Path, name: str, version: str, workplace: Path, sets: Sets
 ) -> Published:
     """Put an archive into the registry of the run, under the digest that it was published with.
 
-    `sets` names the values files that are wanted of it; one that it does not carry is left out.
+    Of the values files that `sets` names its own are taken where it carries them.
     """
     with tarfile.open(file) as archive:
         made = max(member.mtime for member in archive)
@@ -182,12 +181,10 @@ def push_archive(
     if found is None:
         raise RegistryError(f"{file} was pushed, and the registry does not have {name} {version}")
     carried = carried_values(file, sets, workplace / f"values-{version}")
-    return named(registry, file, name, version, found.digest, carried)
+    return named(registry, file, name, version, found.digest, {**sets, **carried})
 
 
-def named(
-    registry: Registry, archive: Path, name: str, version: str, digest: str, values: Mapping[str, Path | None]
-) -> Published:
+def named(registry: Registry, archive: Path, name: str, version: str, digest: str, values: Sets) -> Published:
     """A chart in the registry of the run."""
     reference = f"oci://{registry.host}/{registry.repository(name)}@{digest}"
     return Published(name, version, digest, reference, sha256(archive), values)
@@ -216,8 +213,3 @@ def values_sets(chart: Chart) -> dict[str, Path | None]:
         name = file.relative_to(chart.path).with_suffix("").as_posix() if file.is_relative_to(chart.path) else file.stem
         found[DEFAULT if name == "values" else name.removeprefix("values-")] = None if name == "values" else file
     return found
-
-
-def with_sets(chart: Published, sets: Mapping[str, Path | None]) -> Published:
-    """The same chart with the values files of another one where it carries none of its own."""
-    return replace(chart, values={**sets, **chart.values})

@@ -109,7 +109,7 @@ def smoke(made: KindCluster, api: Api, work: Workspace, tmp_path_factory: pytest
         lab.found = discovered(lab, list(lab.render()))
 
         def faulty(fault: Fault) -> Published:
-            return push_faulty(registry, work.helm, packaged.path, [fault], workplace)
+            return push_faulty(registry, work.helm, packaged.path, [fault], workplace, sets)
 
         with controlled(lab, work.say, {}) as lab.control:
             assert lab.control is not None
