@@ -157,54 +157,62 @@ def _unavailable(item: Mapping[str, Any] | None) -> Object:
 def selected(lab: Lab, namespace: str, objects: str) -> str:
     """Every selector of a Service or a policy selects pods, and what it leads to is a port that they open."""
     pods = [*lab.pods(objects), *passing_pods(lab.manifest(namespace, hooks=True))]
-    wrong: list[str] = []
-    asked = lab.found.question.service if lab.found.question else ""
-    documents = list(lab.manifest(namespace))
-    peers = {document.spec.get("serviceName") for document in documents if document.kind == "StatefulSet"}
+    documents, wrong = list(lab.manifest(namespace)), list[str]()
+    balancing = {one.name for one in documents if one.kind == "Service" and one.spec.get("selector")}
     for document in documents:
-        spec = document.spec
-        if document.kind == "Service" and spec.get("selector"):
-            ports = spec.get("ports") or ()  # of a headless one there may be none
-            told = ports if lab.subject.careful else [port for port in ports if _counts(spec, port)]
-            targets = [port.get("targetPort", port["port"]) for port in told]
-            selector = {"matchLabels": spec["selector"]}
-            chosen = [pod for pod in pods if selects(selector, labels_of(pod))]
-            if not chosen and any(selects(selector, labels_of(template)) for template in _asleep(lab, objects)):
-                continue
-            # Of those with a name it is enough that some pods open them: requests are sent to no others.
-            every = [port for port in targets if lab.subject.careful or not isinstance(port, str)]
-            named = [port for port in targets if port not in every]
-            for some, wanted in ((chosen, named), *(([pod], every) for pod in chosen)):
-                wrong += _leads(lab, document.label, selector, wanted, some)
-            # The pods of a StatefulSet find each other before they are ready.
-            if spec.get("publishNotReadyAddresses") and (
-                document.name == asked or (lab.subject.careful and document.name not in peers)
-            ):
-                wrong.append(f"{document.label} sends requests to pods that are not ready: publishNotReadyAddresses")
-            wrong += _misspoken(document, chosen) if lab.subject.careful else []
-            known = [port for name, port in map(_port, lab.subject.ports) if name == document.name]
-            for port in set(known) - {port["port"] for port in ports}:
-                wrong.append(f"{document.label} is not on port {port}, where clients look for it")
+        if document.kind == "Service" and document.name in balancing:
+            wrong += _balanced(lab, document, documents, pods, objects)
         elif document.kind == "NetworkPolicy":
-            # Who may come need not be of the release, and a port that is let through need not be open.
-            told = spec if lab.subject.careful else {}
-            wrong += _leads(lab, document.label, spec.get("podSelector"), _ports(told.get("ingress") or ()), pods)
-            for rule in (*(told.get("ingress") or ()), *(told.get("egress") or ())):
-                for peer in (*(rule.get("from") or ()), *(rule.get("to") or ())):
-                    if "podSelector" in peer and "namespaceSelector" not in peer:
-                        ports = _ports([rule]) if "to" in rule else []
-                        wrong += _leads(lab, f"{document.label}, peer", peer["podSelector"], ports, pods)
+            wrong += _admitted(lab, document, pods)
         elif document.kind == "EndpointSlice":
             service = labels_of(document.data).get("kubernetes.io/service-name")
-            if any(one.kind == "Service" and one.name == service and one.spec.get("selector") for one in documents):
+            if service in balancing:
                 wrong.append(f"{document.label} adds places to Service {service}, which finds its pods by a selector")
         elif document.kind in ROUTES:
-            wrong += _routed(document.label, spec, documents)
+            wrong += _routed(document.label, document.spec, documents)
         if lab.subject.careful:
             wrong += _too_wide(document, documents)
     told = "pods of this release, and ports that they open"
     demand(not wrong, "a selector leads nowhere, or too far", told, "\n".join(sorted(set(wrong))))
     return f"{sum(document.kind in ('Service', 'NetworkPolicy') for document in documents)} Services and policies"
+
+
+def _balanced(
+    lab: Lab, service: Document, documents: Iterable[Document], pods: Sequence[Object], objects: str
+) -> Iterator[str]:
+    """What is wrong with whom a Service leads to, and by which ports."""
+    spec, careful, selector = service.spec, lab.subject.careful, {"matchLabels": service.spec["selector"]}
+    chosen = [pod for pod in pods if selects(selector, labels_of(pod))]
+    if not chosen and any(selects(selector, labels_of(template)) for template in _asleep(lab, objects)):
+        return
+    ports = spec.get("ports") or ()  # of a headless one there may be none
+    targets = [port.get("targetPort", port["port"]) for port in ports if careful or _counts(spec, port)]
+    # Of those with a name it is enough that some pods open them: requests are sent to no others.
+    every = [port for port in targets if careful or not isinstance(port, str)]
+    named = [port for port in targets if port not in every]
+    for some, wanted in ((chosen, named), *(([pod], every) for pod in chosen)):
+        yield from _leads(lab, service.label, selector, wanted, some)
+    # The pods of a StatefulSet find each other before they are ready.
+    peers = {one.spec.get("serviceName") for one in documents if one.kind == "StatefulSet"}
+    asked = lab.found.question is not None and service.name == lab.found.question.service
+    if spec.get("publishNotReadyAddresses") and (asked or (careful and service.name not in peers)):
+        yield f"{service.label} sends requests to pods that are not ready: publishNotReadyAddresses"
+    yield from _misspoken(service, chosen) if careful else ()
+    known = {port for name, port in map(_port, lab.subject.ports) if name == service.name}
+    for port in known - {port["port"] for port in ports}:
+        yield f"{service.label} is not on port {port}, where clients look for it"
+
+
+def _admitted(lab: Lab, policy: Document, pods: Sequence[Object]) -> Iterator[str]:
+    """What is wrong with whom a NetworkPolicy is about; who may come need not be of the release, nor a port open."""
+    told = policy.spec if lab.subject.careful else {}
+    ways = (told.get("ingress") or ()), (told.get("egress") or ())
+    yield from _leads(lab, policy.label, policy.spec.get("podSelector"), _ports(ways[0]), pods)
+    for rule in (rule for way in ways for rule in way):
+        for peer in (*(rule.get("from") or ()), *(rule.get("to") or ())):
+            if "podSelector" in peer and "namespaceSelector" not in peer:
+                ports = _ports([rule]) if "to" in rule else []
+                yield from _leads(lab, f"{policy.label}, peer", peer["podSelector"], ports, pods)
 
 
 def _misspoken(service: Document, pods: Sequence[Object]) -> Iterator[str]:
