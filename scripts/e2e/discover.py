@@ -105,7 +105,7 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
     services = [document for document in own if document.kind == "Service"]
     ways = [way for document in own if document.kind in ROUTES for way in routed(document.spec)]
     calls = Calls(
-        frozenset(end["name"] for document in every for end in called(document)),
+        frozenset(str(end.get("name")) for document in every for end in called(document)),
         frozenset((name, key) for name, port, _ in ways for key in port.values()),
         frozenset((name, key) for name, port, path in ways for key in port.values() if not path.strip("/(.*)?")),
     )
@@ -247,10 +247,10 @@ def _choices(
 def called(document: Document) -> Iterator[Mapping[str, Any]]:
     """The Services that the API server calls for an object (of webhooks, conversions, APIs), as that names them."""
     spec = document.spec
-    ends = [(hook.get("clientConfig") or {}).get("service") for hook in document.data.get("webhooks") or ()]
-    ends.append((((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}).get("service"))
+    hooks = [*mappings(document.data.get("webhooks")), mapping(mapping(spec.get("conversion")).get("webhook"))]
+    ends = [mapping(hook.get("clientConfig")).get("service") for hook in hooks]
     ends.append(spec.get("service") if document.kind == "APIService" else None)
-    return filter(None, ends)
+    return filter(None, map(mapping, ends))
 
 
 def routed(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
