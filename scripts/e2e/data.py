@@ -157,13 +157,8 @@ class Data:
         api.create(_helper(name, pod, place, image, command), namespace)
 
         try:
-            status = api.observe(
-                lambda: (api.get("Pod", name, namespace) or {}).get("status", {}),
-                lambda status: status.get("phase") in ("Succeeded", "Failed"),
-                what=f"pod {name}, which looks at {place}",
-                deadline=_DEADLINE,
-                told=lambda status: str(status.get("containerStatuses") or status.get("conditions")),
-            )
+            what = f", which looks at {place}"
+            status = self._lab.await_phase(name, namespace, "Succeeded", "Failed", what=what, deadline=_DEADLINE)
             text = api.logs(name, namespace)
         finally:
             api.delete("Pod", name, namespace, grace=0)

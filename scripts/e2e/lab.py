@@ -436,6 +436,16 @@ class Lab:
             labels = ",".join(f"{key}={value}" for key, value in wanted.items())
         return tuple(pod for pod in self.api.list("Pod", namespace, labels=labels) if _lasting(pod))
 
+    def await_phase(self, pod: str, namespace: str, *phases: str, what: str, deadline: float) -> Object:
+        """Wait until a pod is in one of `phases`, which is `what` is waited for; its status."""
+        return self.api.observe(
+            lambda: (self.api.get("Pod", pod, namespace) or {}).get("status", {}),
+            lambda status: status.get("phase") in phases,
+            what=f"pod {pod}{what}",
+            deadline=deadline,
+            told=lambda status: str(status.get("containerStatuses") or status.get("conditions")),
+        )
+
     def scaled(self, namespace: str) -> dict[str, int]:
         """The fewest pods that scalers may ask for, by the names of what they scale."""
         scalers = (scaler["spec"] for scaler in self.api.list("HorizontalPodAutoscaler", namespace))

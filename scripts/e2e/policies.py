@@ -230,12 +230,4 @@ def _wrong(lab: Lab, ways: Iterable[_Way]) -> list[_Way]:
 
 
 def _address(lab: Lab, namespace: str, name: str) -> str:
-
-    status = lab.api.observe(
-        lambda: (lab.api.get("Pod", name, namespace) or {}).get("status", {}),
-        lambda status: status.get("phase") == "Running",
-        what=f"pod {name} to run",
-        deadline=60,
-        told=json.dumps,
-    )
-    return str(status["podIP"])
+    return str(lab.await_phase(name, namespace, "Running", what=" to run", deadline=60)["podIP"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +26,6 @@ _SPECIAL = _NO_UPGRADES | {"routes", "configuration", "scaler", "tls", "tls-redi
 _UNVERSIONED = 'no value of [tool.gati.e2e.values] has "{version}" in it, as the tag of an image may'
 _FORCE = "--force-conflicts"
 _SEVERAL = 2  # pods from which the loss of one can go unnoticed
-_IS_NAMESPACE = re.compile(r"^kind: Namespace$", re.MULTILINE)
 _KEEP = "helm.sh/resource-policy"
 _MARK = "gati-e2e/mark"  # the label and annotation that the change "labels" sets
 _APART = 3  # nodes that the change "apart" takes
@@ -51,8 +49,8 @@ def dry_run(lab: Lab, journal: Journal) -> None:
     if lab.subject.makes_namespace:
         with journal.step("the chart's own namespace is accepted"):
             target = lab.target(lab.name("dry-run-objects"))
-            parts = lab.template(target, namespace).split("\n---\n")
-            lab.apply_dry("\n---\n".join(part for part in parts if _IS_NAMESPACE.search(part)), namespace)
+            own = (one for one in read_manifests(lab.template(target, namespace)) if one.kind == "Namespace")
+            lab.apply_dry("\n---\n".join(json.dumps(one.data) for one in own), namespace)
 
 
 def _known(lab: Lab, journal: Journal, text: str) -> str:
@@ -575,12 +573,7 @@ def _tests_fail(lab: Lab, journal: Journal, namespace: str) -> str:
         lab.api.create({**test.data, "metadata": meta, "spec": spec}, namespace)
     for test in tests:
         name = f"{test.name}-away"
-
-        def phase(name: str = name) -> str | None:
-            found = steps.object_of(lab, "Pod", name, namespace)["status"].get("phase")
-            return found if found in ("Succeeded", "Failed") else None
-
-        ended = lab.api.wait(phase, what=f"pod {name} to end", deadline=90)
+        ended = lab.await_phase(name, namespace, "Succeeded", "Failed", what=" to end", deadline=90)["phase"]
         demand(ended == "Failed", f"test {test.name} passes while what it tests is away", "a failure", ended)
         lab.api.delete("Pod", name, namespace)
     return ", ".join(test.name for test in tests)
@@ -724,20 +717,11 @@ def selfcheck(lab: Lab, journal: Journal) -> None:
 
 
 SCENARIOS: Mapping[str, Callable[[Lab, Journal], None]] = {
-    "dry-run": dry_run,
-    "install": install,
-    "upgrade": upgrade,
-    "environments": environments,
-    "changes": changes,
-    "rollback": rollback,
-    "reuse": reuse,
-    "hands": hands,
-    "helms": helms,
-    "disruption": disruption,
-    "outage": outage,
-    "failed-upgrade": failed_upgrade,
-    "uninstall": uninstall,
-    "selfcheck": selfcheck,
+    scenario.__name__.replace("_", "-"): scenario
+    for scenario in (
+        *(dry_run, install, upgrade, environments, changes, rollback, reuse, hands, helms, disruption, outage),
+        *(failed_upgrade, uninstall, selfcheck),
+    )
 }
 ON_REQUEST = ("reuse", "hands", "helms")
 """The scenarios about an operator's habits more than about a chart: `--scenario` asks for them."""
