@@ -7,16 +7,12 @@ import functools
 import json
 import re
 import secrets
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, difference, read_manifests
@@ -33,7 +29,7 @@ from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING, Found
 from scripts.e2e.k6 import KINDS, LoadEnded, load
 from scripts.e2e.ledger import ENOUGH, LATENCY, Ledger
-from scripts.e2e.outside import Outside
+from scripts.e2e.outside import Outside, asked, connects
 from scripts.e2e.recording import Recording, record
 from scripts.e2e.report import Broken, CutShort, Journal, LoadFailed, Unproven, Untested
 from scripts.e2e.subject import Question, Subject, answer
@@ -47,7 +43,6 @@ _RUN_LABEL = "gati-e2e/run"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _GONE_DEADLINE = 60.0  # of a pod beyond its grace period
 _CLEAN_DEADLINE = 120.0
-_LARGEST = 1 << 20  # bytes of an answer that are read
 # What the status of a workload counts, the ready ones first.
 _REPLICAS = ("readyReplicas", "updatedReplicas", "replicas")
 _DAEMONS = ("numberReady", "updatedNumberScheduled", "currentNumberScheduled")
@@ -623,7 +618,7 @@ class Lab:
         if question.protocol not in ("http", "https"):
             for place in places:
                 self.api.wait(
-                    lambda place=place: _connects(place),  # type: ignore[misc]
+                    lambda place=place: connects(place),  # type: ignore[misc]
                     what=f"{place} to take connections from outside of the pod network",
                     deadline=30,
                     state=lambda: outside.asked[-1],
@@ -724,37 +719,6 @@ def kind_and_name(workload: str) -> tuple[str, str]:
 
 def _said(status: int) -> str:
     return f"status {status}" if status else "no answer"
-
-
-def asked(url: str, headers: Sequence[tuple[str, str]] = ()) -> tuple[int, str, dict[str, Any]]:
-    """The status of an answer, where it sends a client on, "" for nowhere, and its JSON, {} for none; 0 for no answer.
-
-    No proxy is asked, and no redirect followed.
-    """
-    sent = {**dict(headers), "Connection": "close"}
-    place, status, led, text = urlsplit(url), 0, "", b""
-    if place.scheme == "https":
-        unchecked = ssl.create_default_context()
-        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE  # the certificate of a test is nobody's
-        connection: HTTPConnection = HTTPSConnection(place.netloc, timeout=5, context=unchecked)
-    else:
-        connection = HTTPConnection(place.netloc, timeout=5)
-    with contextlib.closing(connection), contextlib.suppress(OSError, ValueError, HTTPException):
-        connection.request("GET", place._replace(scheme="", netloc="").geturl() or "/", headers=sent)
-        reply = connection.getresponse()
-        text = reply.read(_LARGEST) if 200 <= reply.status < 300 else b""
-        status, led = reply.status, reply.getheader("Location") or ""
-    with contextlib.suppress(ValueError):
-        if isinstance(found := json.loads(text), dict):
-            return status, led, found
-    return status, led, {}
-
-
-def _connects(place: str) -> bool:
-    host, _, port = place.rpartition(":")
-    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=2):
-        return True
-    return False
 
 
 def _lasting(pod: Object) -> bool:

@@ -1,13 +1,17 @@
-"""Offers a Service on every node's address, and keeps the offer what the Service is: what asks it asks the Service."""
+"""Offers a Service on every node's address, keeps the offer what the Service is, and asks there from outside."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX
@@ -17,6 +21,7 @@ from scripts.core.waiting import repeated
 
 _LOOK = 0.3  # seconds between two looks at the Service
 _AGREE_DEADLINE = 20.0
+_LARGEST = 1 << 20  # bytes of an answer that are read
 _NOBODY = {"gati-e2e/nobody": "the-service-is-gone"}
 _COPIED = ("publishNotReadyAddresses", "sessionAffinity", "sessionAffinityConfig", "ipFamilyPolicy", "ipFamilies")
 
@@ -134,3 +139,35 @@ def _twin(real: Object | None, wanted: str, number: int) -> Object:
         "ports": ports or [{"port": number or 80, "protocol": "TCP"}],
         **copied,
     }
+
+
+def asked(url: str, headers: Sequence[tuple[str, str]] = ()) -> tuple[int, str, dict[str, Any]]:
+    """The status of an answer, where it sends a client on, "" for nowhere, and its JSON, {} for none; 0 for no answer.
+
+    No proxy is asked, and no redirect followed.
+    """
+    sent = {**dict(headers), "Connection": "close"}
+    place, status, led, text = urlsplit(url), 0, "", b""
+    if place.scheme == "https":
+        unchecked = ssl.create_default_context()
+        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE  # the certificate of a test is nobody's
+        connection: HTTPConnection = HTTPSConnection(place.netloc, timeout=5, context=unchecked)
+    else:
+        connection = HTTPConnection(place.netloc, timeout=5)
+    with contextlib.closing(connection), contextlib.suppress(OSError, ValueError, HTTPException):
+        connection.request("GET", place._replace(scheme="", netloc="").geturl() or "/", headers=sent)
+        reply = connection.getresponse()
+        text = reply.read(_LARGEST) if 200 <= reply.status < 300 else b""
+        status, led = reply.status, reply.getheader("Location") or ""
+    with contextlib.suppress(ValueError):
+        if isinstance(found := json.loads(text), dict):
+            return status, led, found
+    return status, led, {}
+
+
+def connects(place: str) -> bool:
+    """Whether an "address:port" takes connections."""
+    host, _, port = place.rpartition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=2):
+        return True
+    return False

@@ -23,8 +23,9 @@ from scripts.core.files import write_atomic
 from scripts.core.progress import Say, silent
 from scripts.core.waiting import patiently, repeated
 from scripts.e2e import pods, promises
-from scripts.e2e.lab import Lab, asked, kind_and_name
+from scripts.e2e.lab import Lab, kind_and_name
 from scripts.e2e.ledger import UNEXPLAINED, Incident
+from scripts.e2e.outside import asked
 from scripts.e2e.promises import demand
 from scripts.e2e.reach import guards
 from scripts.e2e.recording import Recording

@@ -19,7 +19,8 @@ from scripts.core.command import Runner
 from scripts.core.errors import ClusterError, CommandFailed
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.k6 import LoadEnded, Request
-from scripts.e2e.lab import Lab, Published, Tools, asked
+from scripts.e2e.lab import Lab, Published, Tools
+from scripts.e2e.outside import asked
 from scripts.e2e.report import Journal, LoadFailed, Unproven
 from scripts.e2e.subject import Question, Subject
 
@@ -349,7 +350,7 @@ def test_a_server_that_tells_no_health_is_connected_to(
     outside = SimpleNamespace(node_port=30000, asked=["web"], follow=lambda: None)
     monkeypatch.setattr("scripts.e2e.lab.load", load)
     monkeypatch.setattr("scripts.e2e.lab.Outside", lambda *_, **__: outside)
-    monkeypatch.setattr("scripts.e2e.lab._connects", lambda _: True)
+    monkeypatch.setattr("scripts.e2e.lab.connects", lambda _: True)
     question = Question("web", protocol="grpc", otherwise="tcp")
     made = replace(lab(Cluster(Node=[node("w")])), found=replace(FOUND, question=question), folder=tmp_path)
     for _ in range(2):

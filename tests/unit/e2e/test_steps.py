@@ -14,8 +14,8 @@ from scripts.chart.manifests import Document
 from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
 from scripts.e2e import pods, steps
-from scripts.e2e.lab import asked
 from scripts.e2e.ledger import UNEXPLAINED, Incident
+from scripts.e2e.outside import asked
 from scripts.e2e.report import Broken, Unproven
 from scripts.e2e.steps import demand_explained, demand_images, demand_same
 from scripts.e2e.subject import Question, Subject
