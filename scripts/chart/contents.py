@@ -27,6 +27,7 @@ _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _SIGN = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\.|.", re.DOTALL)  # of a pattern
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _ACTION_LINE = re.compile(r"^.*\{\{.*\n?", re.MULTILINE)
+_DEFINITION = re.compile(r"\bkind[\"']?: *[\"']?CustomResourceDefinition\b")
 _DOCUMENT = re.compile(r"^---.*$", re.MULTILINE)
 _GROUP = re.compile(r"^\s+group: *[\"']?([\w.-]+)", re.MULTILINE)
 _KIND = re.compile(r"^\s+kind: *[\"']?(\w+)", re.MULTILINE)
@@ -87,7 +88,7 @@ class Contents:
             for name, data in self.files.items()
             if b"CustomResourceDefinition" in data
             for chunk in _DOCUMENT.split(data.decode(errors="replace"))
-            if "kind: CustomResourceDefinition" in chunk
+            if _DEFINITION.search(chunk)
         )
 
     def definitions(self, kinds: Collection[str]) -> tuple[Document, ...]:
@@ -237,6 +238,9 @@ def _defined(text: str) -> Iterator[str]:
     group, names = _GROUP.search(text), text.partition("\n  names:")[2] or text.partition(" names:")[2]
     if group and (kind := _KIND.search(names)):
         yield from (f"{group[1]}/{version}/{kind[1]}" for version in _VERSION.findall(text))
+    elif is_definition(crd := _yaml(text)):  # written in another style, as {kind: Box} is
+        spec = crd["spec"]
+        yield from (f"{spec['group']}/{version['name']}/{spec['names']['kind']}" for version in spec["versions"])
 
 
 def is_definition(data: Mapping[str, Any]) -> bool:

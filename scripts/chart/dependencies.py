@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from scripts.chart.archive import chart_metadata
+from scripts.chart.complaints import MISSING
 from scripts.chart.contents import left_out, read_archived, read_contents
-from scripts.chart.helm import MISSING, Helm
+from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import parse_constraint
 from scripts.chart.manifests import mappings
 from scripts.chart.source import Chart, read_chart, read_yaml

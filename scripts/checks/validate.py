@@ -14,6 +14,7 @@ from scripts.checks.schemas import schemas_of
 from scripts.core.errors import FindingsError, ReleaseError
 from scripts.core.files import write_atomic
 from scripts.core.junit import Case, Suite, document
+from scripts.core.paths import shown
 from scripts.core.semver import minor
 from scripts.core.words import many, some
 from scripts.workspace import Workspace
@@ -105,7 +106,7 @@ class Validation:
                 f"{title} renders no object, so nothing is checked",
                 expected="values with which it renders something",
                 found=", ".join(some(self.unreached)) or "no template that could",
-                run="write ci/<name>-values.yaml in the chart, or name a file with --values",
+                run=f"write ci/<name>-values.yaml in {shown(self.plan.chart.path)}, or name a file with --values",
             )
 
     def report(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import math
 import pickle
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -51,6 +52,13 @@ def mapping_in(text: str | bytes) -> dict[str, Any]:
 def load_merged(text: str | bytes) -> Any:
     """The documents in `text` laid over each other, as Helm 4 reads values."""
     return _loaded(text, loader(), several=True)
+
+
+def loaded(file: Path) -> Any:
+    """The same of a file; None where there is none, or it cannot be read."""
+    with contextlib.suppress(OSError, yaml.YAMLError):
+        return load_merged(file.read_bytes())
+    return None
 
 
 def merge(into: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from scripts.chart.helm import read_complaints
+from scripts.chart.complaints import read_complaints
 from scripts.chart.manifests import Document, Manifests, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.objects import Object, dead_ends, is_passing, release_of, unsettled

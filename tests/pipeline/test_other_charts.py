@@ -575,7 +575,7 @@ class TestDependencies:
         assert re.search(r"user/templates/part.yaml +is no object: it has no apiVersion and kind", told.stdout)
         (user / "templates" / "part.yaml").write_text('{{ required "a is needed" .Values.a }}')
         told = cli("kubeconform-check", "--chart", library, "--kube-version", "1.30")
-        told.refused("a is needed", "name a chart of tests that can do without further values: test_chart")
+        told.refused("a is needed", "ci/NAME-values.yaml in it), or name another: test_chart")
         (user / "templates" / "part.yaml").unlink()
         core = write_chart(tmp_path / "core", "core", "type: library\n")  # that no chart but a library uses
         file = library / "Chart.yaml"

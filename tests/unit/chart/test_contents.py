@@ -51,3 +51,19 @@ def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
     """Else what helm packs of a folder differs from the folder for ever."""
     (tmp_path / "NOTES.txt").write_bytes(b"\xef\xbb\xbfhello")
     assert read_contents(tmp_path, "top").files == {"top/NOTES.txt": b"hello"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: {0}\nspec:\n  group: e.test\n  names:\n    kind: Box\n  versions:\n    - name: v1\n",
+        "kind: {0}\nspec:\n  group: e.test\n  names: {{kind: Box}}\n  versions:\n  - {{name: v1}}\n",
+        '{{"kind": "{0}", "spec": {{"group": "e.test", "names": {{"kind": "Box"}}, "versions": [{{"name": "v1"}}]}}}}',
+    ],
+)
+def test_a_definition_is_read_in_whatever_style_it_is_written(tmp_path: Path, text: str) -> None:
+    (tmp_path / "crds").mkdir()
+    (tmp_path / "crds" / "box.yaml").write_text(text.format("CustomResourceDefinition"))
+    contents = read_contents(tmp_path, "demo")
+    assert contents.installed_first == {"e.test/v1/Box"}
+    assert [one.kind for one in contents.definitions({"e.test/v1/Box"})] == ["CustomResourceDefinition"]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.helm import Helm, read_complaints, read_lint
+from scripts.chart.complaints import read_complaints, read_lint
+from scripts.chart.helm import Helm
 from scripts.core.command import Result, Runner
 from scripts.core.errors import CommandFailed, OutputError, ReleaseError
 

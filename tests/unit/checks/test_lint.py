@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from yamllint.config import YamlLintConfig
 
 from scripts.chart import artifacthub
-from scripts.chart.helm import Complaint
+from scripts.chart.complaints import Complaint
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint
 from scripts.checks.lint import (
