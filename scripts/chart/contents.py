@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from scripts.chart.archive import read_members
 from scripts.chart.manifests import Document
 from scripts.core.errors import ChartError
 from scripts.core.files import read_any
-from scripts.core.yaml_read import loader
+from scripts.core.yaml_read import mapping_in
 
 INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, which are no templates
 _ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
@@ -94,7 +92,7 @@ class Contents:
     def definitions(self, kinds: Collection[str]) -> tuple[Document, ...]:
         """The definitions of `kinds` (`group/version/Kind`), as far as they can be read without a render."""
         texts = [text for text, defined in self.defined.items() if not defined.isdisjoint(kinds)]
-        return tuple(Document(_yaml(text), text=text) for text in texts)
+        return tuple(Document(mapping_in(text), text=text) for text in texts)
 
     @functools.cached_property
     def installed_first(self) -> frozenset[str]:
@@ -114,7 +112,7 @@ class Contents:
         libraries = [
             name.removesuffix("Chart.yaml")
             for name, data in self.files.items()
-            if re.fullmatch(r"[^/]+/(charts/[^/]+/)*Chart\.yaml", name) and _yaml(data).get("type") == "library"
+            if re.fullmatch(r"[^/]+/(charts/[^/]+/)*Chart\.yaml", name) and mapping_in(data).get("type") == "library"
         ]
         return tuple(
             name
@@ -172,20 +170,12 @@ def _named(files: Mapping[str, bytes], name: str) -> Iterator[tuple[str, bytes]]
             below.setdefault(folder, {})[inside] = data
         else:
             yield f"{name}/{path}", data
-    wanted = _yaml(files.get("requirements.yaml", files.get("Chart.yaml", b""))).get("dependencies") or []
+    wanted = mapping_in(files.get("requirements.yaml", files.get("Chart.yaml", b""))).get("dependencies") or []
     for folder, inner in below.items():
-        own = str(_yaml(inner.get("Chart.yaml", b"")).get("name") or folder)
+        own = str(mapping_in(inner.get("Chart.yaml", b"")).get("name") or folder)
         names = [str(one.get("alias") or own) for one in wanted if isinstance(one, dict) and one.get("name") == own]
         for called in dict.fromkeys(names or [own]):
             yield from _named(inner, f"{name}/charts/{called}")
-
-
-def _yaml(data: str | bytes) -> Mapping[str, Any]:
-    try:
-        content = yaml.load(data, Loader=loader())  # noqa: S506 - a safe loader
-    except yaml.YAMLError:
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _content(file: Path) -> bytes:
@@ -238,7 +228,7 @@ def _defined(text: str) -> Iterator[str]:
     group, names = _GROUP.search(text), text.partition("\n  names:")[2] or text.partition(" names:")[2]
     if group and (kind := _KIND.search(names)):
         yield from (f"{group[1]}/{version}/{kind[1]}" for version in _VERSION.findall(text))
-    elif is_definition(crd := _yaml(text)):  # written in another style, as {kind: Box} is
+    elif is_definition(crd := mapping_in(text)):  # written in another style, as {kind: Box} is
         spec = crd["spec"]
         yield from (f"{spec['group']}/{version['name']}/{spec['names']['kind']}" for version in spec["versions"])
 
