@@ -22,7 +22,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifest_digest import pushed_manifest, sha256
 from scripts.core import files, json_read
 from scripts.core.config import Config
-from scripts.core.errors import REFUSED, ChartError
+from scripts.core.errors import MALFORMED, REFUSED, ChartError
 from scripts.core.owner import temporary
 from scripts.core.yaml_read import load_texts
 
@@ -232,39 +232,28 @@ def record_text(package: Package) -> str:
 
 def load_package(config: Config, name: str) -> Package:
     """The package that `invoke package` left in `dist/`. Raises ChartError for none, or one that is not as recorded."""
-    file = config.result(name, RECORD)
-    again = "invoke package"
+    file, again = config.result(name, RECORD), dict[str, Any](run="invoke package", code=REFUSED)
     try:
         record: dict[str, Any] = json_read.load(files.read_file(file))
-        if record["schema_version"] != SCHEMA_VERSION:
-            raise ChartError(
-                f"{file} has another form",
-                expected=f"schema_version {SCHEMA_VERSION}",
-                found=repr(record["schema_version"]),
-            )
+        if (form := record["schema_version"]) != SCHEMA_VERSION:
+            expected = f"schema_version {SCHEMA_VERSION}"
+            raise ChartError(f"{file} has another form", expected=expected, found=repr(form))
         path = config.dist / Path(record["archive"]).name
         fields = ("name", "version", "sha256", "size", "manifest_digest", "created")
         given = Given(**record["given"]) if "given" in record else None
         recorded = Package(path, **{key: record[key] for key in fields}, given=given)
         found = describe(path, files.read_file(path), recorded.epoch)
     except ChartError as error:
-        raise ChartError(error.message, expected=error.expected, found=error.found, run=again, code=REFUSED) from error
+        raise ChartError(error.message, expected=error.expected, found=error.found, **again) from error
     except FileNotFoundError as error:
-        raise ChartError(f"nothing is packaged: {error.filename} does not exist", run=again, code=REFUSED) from error
+        raise ChartError(f"nothing is packaged: {error.filename} does not exist", **again) from error
     except OSError as error:
         raise ChartError(f"{error.filename} cannot be read", found=error.strerror) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ChartError(
-            f"{file} is damaged", found=f"{type(error).__name__}: {error}", run=again, code=REFUSED
-        ) from error
+    except MALFORMED as error:
+        raise ChartError(f"{file} is damaged", found=f"{type(error).__name__}: {error}", **again) from error
     if found != recorded:
-        raise ChartError(
-            f"{path} is not the archive that was packaged",
-            expected=f"sha256 {recorded.sha256}",
-            found=f"sha256 {found.sha256}",
-            run=again,
-            code=REFUSED,
-        )
+        expected, other = f"sha256 {recorded.sha256}", f"sha256 {found.sha256}"
+        raise ChartError(f"{path} is not the archive that was packaged", expected=expected, found=other, **again)
     if found.name != name:
-        raise ChartError(f"{file} is of another chart", expected=name, found=found.name, run=again, code=REFUSED)
+        raise ChartError(f"{file} is of another chart", expected=name, found=found.name, **again)
     return recorded

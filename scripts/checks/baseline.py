@@ -118,17 +118,10 @@ def _bring_local(repository: Repository, revision: str, chart: Path, into: Path)
     """Put the folders of `file://` dependencies as the revision has them in the place of links to those of today."""
     for one in dependencies(read_chart(chart)):
         place = Path(os.path.normpath(chart / one.repository.removeprefix("file://")))
-        if not one.repository.startswith("file://") or not place.is_relative_to(into):
+        if not one.repository.startswith("file://") or into not in place.parents:
             continue
-        at, real = into, repository.root
-        for part in place.relative_to(into).parts:
-            at, real = at / part, real / part
-            if at.is_symlink():
-                at.unlink()
-                at.mkdir()
-                for entry in real.iterdir() if at != place and real.is_dir() else ():
-                    (at / entry.name).symlink_to(entry)
-        if not (at / "Chart.yaml").is_file():  # else it was brought before
+        real = repository.root / place.relative_to(into)
+        if not ((at := placed(repository.root, real, into)) / "Chart.yaml").is_file():  # else it was brought before
             read_committed(repository, revision, real, as_checkout=True).write(at)
             if (at / "Chart.yaml").is_file():
                 _bring_local(repository, revision, at, into)

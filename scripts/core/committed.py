@@ -180,12 +180,17 @@ def _by_commit(files: Iterable[_File]) -> dict[tuple[Repository, str], list[_Fil
 
 
 def placed(root: Path, folder: Path, into: Path) -> Path:
-    """A new folder below `into` that stands as `folder` does below `root`: what is beside it and above is linked."""
+    """A folder below `into` that stands as `folder` does below `root`: what is beside it and above is linked.
+
+    It is empty, unless it was made before: several can stand in one place.
+    """
     at, real = into, root
     for part in folder.relative_to(root).parts or (folder.name,):
-        for entry in real.iterdir() if real != folder and real.is_dir() else ():
-            if entry.name not in (part, ".git"):
+        for entry in real.iterdir() if real != folder and real.is_dir() and not any(at.iterdir()) else ():
+            if entry.name != ".git":
                 (at / entry.name).symlink_to(entry)
         at, real = at / part, real / part
-        at.mkdir()
+        if at.is_symlink():
+            at.unlink()
+        at.mkdir(exist_ok=True)
     return at

@@ -219,10 +219,10 @@ class Talk:
     def __init__(self, forge: Forge, transport: Transport) -> None:
         self._forge, self._transport = forge, transport
 
-    def ask(self, method: str, url: str, *, absent: tuple[int, ...] = (404,), **options: Any) -> Any:
-        """The answer as JSON; None where the forge says (by one of `absent`) that there is nothing."""
+    def ask(self, method: str, url: str, **options: Any) -> Any:
+        """The answer as JSON; None where there is nothing to get."""
         answer = self._send(method, url, accept="application/json", **options)
-        if method == "GET" and answer.status in absent:
+        if method == "GET" and answer.status == 404:
             return None
         if not 200 <= answer.status < 300:
             raise self._refusal(method, url, answer)

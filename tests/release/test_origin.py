@@ -985,6 +985,7 @@ def test_variables_of_a_hook_change_nothing(project: Project, monkeypatch: pytes
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GIT_OBJECT_DIRECTORY", "/nonexistent")
     monkeypatch.setenv("GIT_LITERAL_PATHSPECS", "0")
+    monkeypatch.setenv("GIT_INTERNAL_SUPER_PREFIX", "outer/")
     assert digest(project) == wanted
 
 
