@@ -394,7 +394,7 @@ def demand_no_login(address: str, where: str) -> None:
     """Raises ConfigError for an address with a login (a digest is none), or with a query, which may hold a token."""
     if re.search(r"@(?!sha\d+:|[0-9a-f]{64}$)|%40|[?#]", address):
         raise ConfigError(
-            f"{where} holds a login, which the command line and logs would show",
+            f"{where} holds a login, or a query that may be one, which the command line and logs would show",
             expected="oci://host/path",
             run="helm registry login HOST, or set GATI_REGISTRY_USERNAME and GATI_REGISTRY_PASSWORD",
         )

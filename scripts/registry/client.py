@@ -20,7 +20,7 @@ from scripts.core.files import write_atomic
 from scripts.core.interrupt import pause
 from scripts.core.waiting import patiently
 from scripts.registry.challenges import authorize, read_challenges, refused
-from scripts.registry.failures import BrokenTls, NoTls, Transient
+from scripts.registry.failures import BrokenTls, Busy, NoTls, Transient
 from scripts.registry.reference import CORRECT, DIGEST, Reference, Registry
 from scripts.registry.transport import TOO_MANY, Answer, Transport, shown_url, within
 
@@ -135,7 +135,7 @@ class Client:
     def _welcome(self) -> Answer | None:
         """What is answered at the API's root, which helm asks at a login alone; None where nothing is."""
         with contextlib.suppress(RegistryError):
-            return self._request("GET", "", as_it_is=True, most=1)
+            return self._request("GET", "", most=1)
         return None
 
     def as_spoken(self) -> Registry:
@@ -385,7 +385,8 @@ class Client:
             try:
                 answer = self._transport.send(method, self._url(path), **options)
             except RegistryError as other:  # TLS is broken off by who asks for a client certificate, too
-                raise (error if isinstance(error, BrokenTls) else other) from None
+                unheard = isinstance(other, Transient) and not isinstance(other, Busy)
+                raise (error if unheard and isinstance(error, BrokenTls) else other) from None
         self._asks_for_tls = False
         return answer
 

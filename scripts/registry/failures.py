@@ -28,6 +28,10 @@ class Transient(RegistryError):
     after = 0.0
 
 
+class Busy(Transient):
+    """The other side has answered that it cannot for now."""
+
+
 class NoTls(RegistryError):
     """The other side speaks no TLS."""
 

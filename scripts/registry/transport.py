@@ -21,7 +21,7 @@ from scripts.core import json_read
 from scripts.core.errors import SAME_COMMAND, RegistryError
 from scripts.core.interrupt import pause, raise_if_stopped, scope
 from scripts.core.words import many
-from scripts.registry.failures import Transient, connection_error, proxy_error
+from scripts.registry.failures import Busy, Transient, connection_error, proxy_error
 from scripts.registry.proxies import proxy_for
 from scripts.registry.reference import Registry
 from scripts.registry.tls import tls_context
@@ -124,12 +124,9 @@ class Transport:
         content: tuple[str, bytes] | None = None,
         limit: int = LARGEST_ANSWER,
         checked: bool = False,
-        as_it_is: bool = False,
         most: int = _ATTEMPTS,
     ) -> Answer:
         """One request, made `most` times at most where that can help: no answer, 408, 429 and 5xx.
-
-        `as_it_is` takes any answer, also one that asks for patience or leads elsewhere.
 
         `limit` bounds the body in bytes. What has no body of its own is led on by redirects that keep the method, but
         never from TLS to plain HTTP unless the answer's body is `checked` against a digest. `authorization` goes to the
@@ -151,7 +148,7 @@ class Transport:
         while True:
             tries += 1
             try:
-                return self._once(asked, url, read) if as_it_is else self._follow(asked, url, read)
+                return self._follow(asked, url, read)
             except Transient as error:
                 wait = max(error.after, _PAUSE * 2 ** (tries - 1))  # "0" and a time that is past ask for no haste
                 if tries == most or time.monotonic() - begin + wait > _PATIENCE:
@@ -181,7 +178,7 @@ class Transport:
             here = parts._replace(fragment="").geturl()
         raise RegistryError(f"{first.netloc} leads on without an end", expected=f"at most {_HOPS} redirects", found=url)
 
-    def _once(self, asked: _Asked, url: str, read: float, login: str | None = None) -> Answer:
+    def _once(self, asked: _Asked, url: str, read: float, login: str | None) -> Answer:
         import urllib3
 
         (scheme, host), body, limit = _parts(url)[:2], asked.body, asked.limit
@@ -359,6 +356,6 @@ def _ready(answer: Answer) -> Answer:
     found = f"{answer.words()} from {shown_url(answer.url)}{later}"
     host = _parts(answer.url).netloc
     run = TOO_MANY.format(host=host) if answer.status == 429 else None
-    failure = Transient(f"{host} is not able to answer now", found=found, run=run)
+    failure = Busy(f"{host} is not able to answer now", found=found, run=run)
     failure.after = after
     raise failure

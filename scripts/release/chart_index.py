@@ -82,12 +82,10 @@ class Index:
             content = load(text)
         except yaml.YAMLError as error:
             raise self._broken(str(error).splitlines()[0]) from None
-        entries = content.get("entries") if isinstance(content, dict) else None
-        if entries is None and isinstance(content, dict) and "entries" in content:
-            entries = {}
-        whole = isinstance(entries, dict) and all(
+        entries = content.get("entries", ()) if isinstance(content, dict) else ()
+        whole = isinstance(entries, dict | None) and all(
             isinstance(some, list | None) and all(isinstance(one, dict) for one in some or [])
-            for some in entries.values()
+            for some in (entries or {}).values()
         )
         if not whole:
             raise self._broken("a list of versions for each chart under `entries` is expected")

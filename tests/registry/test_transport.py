@@ -159,7 +159,7 @@ class TestTime:
         ):
             sender._sockets = Growing()
             begin = time.monotonic()
-            sender._once(_Asked("GET", {}, None, None, 4000, checked=False), f"http://{host}/v2/", 10.0)
+            sender._once(_Asked("GET", {}, None, None, 4000, checked=False), f"http://{host}/v2/", 10.0, None)
         assert time.monotonic() - begin < 5  # of the ten that all would take
 
     def test_an_answer_has_to_end_through_a_proxy_with_tls_too(

@@ -14,7 +14,7 @@ from scripts.core.errors import ConfigError, RegistryError
 from scripts.registry.challenges import refused
 from scripts.registry.client import Client, _like_a_registry, _says_unknown
 from scripts.registry.credentials import Credentials
-from scripts.registry.failures import Transient
+from scripts.registry.failures import BrokenTls, Busy, NoTls, Transient
 from scripts.registry.reference import Registry
 from scripts.registry.transport import Answer, Transport, _ready
 
@@ -92,6 +92,25 @@ def test_a_time_to_ask_again_is_by_the_servers_clock(off: float) -> None:
     with pytest.raises(Transient) as caught:
         _ready(answer(429, b"", **told))
     assert caught.value.after == 7
+
+
+@pytest.mark.parametrize(
+    ("tls", "clear", "told"),
+    [
+        (BrokenTls("TLS"), Transient("cut"), "TLS"),  # as of who asks for a client certificate
+        (BrokenTls("TLS"), Busy("503"), "503"),
+        (BrokenTls("TLS"), RegistryError("a circle"), "a circle"),
+        (NoTls("TLS"), Transient("cut"), "cut"),
+        (RegistryError("TLS"), Busy("503"), "TLS"),
+    ],
+)
+def test_of_tls_and_none_the_one_that_was_heard_is_told(tls: RegistryError, clear: RegistryError, told: str) -> None:
+    class Sender:
+        def send(self, _: str, url: str, **__: object) -> Answer:
+            raise tls if url.startswith("https:") else clear
+
+    with pytest.raises(RegistryError, match=told):
+        Client(Registry("oci://127.0.0.1:5000"), cast(Transport, Sender())).versions("demo")
 
 
 def test_who_is_refused_hears_why() -> None:
