@@ -177,6 +177,8 @@ class Runner:
                 raise
         raise_if_stopped()  # one that was ended with its scope did not fail
         took, said = time.monotonic() - begin, _text(err)
+        if popen.returncode < 0:  # which it cannot say itself; as a shell has it
+            said += f"{signal.strsignal(-popen.returncode)}\n"
         result = Result(shown, popen.returncode, _text(out), self.redact(said), took, out, said)
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)

@@ -62,8 +62,10 @@ def _staged(edit: Edit) -> Iterator[None]:
     processes at once do not write into each other's.
     """
     with _told(edit.path), os.fdopen(os.open(edit.fresh, os.O_RDWR | os.O_CREAT, 0o666), "wb") as file:
-        if not _lock(file.fileno()):
-            raise _changed(edit)
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _changed(edit) from None
         try:
             if not _same(file.fileno(), edit.fresh) or edit.path.read_bytes() != edit.before:
                 raise _changed(edit)
@@ -82,13 +84,6 @@ def _staged(edit: Edit) -> Iterator[None]:
 def _changed(edit: Edit) -> OutputError:
     told = f"{shown(edit.path)} was changed by another program"
     return OutputError(told, run=SAME_COMMAND, code=REFUSED, doctor="")
-
-
-def _lock(handle: int) -> bool:
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
 
 
 def _same(handle: int, path: Path) -> bool:

@@ -534,11 +534,15 @@ class Repository:
             raise GitError(message, found=last_words(error.stderr, 8), run=run, code=TOOL) from error
         except CommandFailed as error:
             said = error.stderr.strip() or error.stdout.strip() or "git gives no reason: it may have been a hook"
-            full = re.search("No space left on device|unable to write", said)  # the latter of files, without a reason
+            # The second of files, without a reason; the third ends git by a signal.
+            full = re.search("No space left on device|unable to write|File size limit exceeded", said)
+            room = "make room there, or set TMPDIR"
+            if full and "limit" in full[0]:
+                room = f"ulimit -f unlimited, then {SAME_COMMAND}"
             raise GitError(
                 f"git {what} failed in {self.root}",
                 found=last_words(said, 8),
-                run="make room there, or set TMPDIR" if full else self._way_out(said),
+                run=room if full else self._way_out(said),
                 code=OUTSIDE if full else None,
                 doctor="disk" if full else None,
             ) from error

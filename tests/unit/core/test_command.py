@@ -131,6 +131,11 @@ class TestRun:
         assert error.stderr.startswith("line 0\n")
         assert runner.run(python(code), check=False).status == 7
 
+    def test_what_a_signal_ended_is_told_as_that(self, runner: Runner) -> None:
+        with pytest.raises(CommandFailed) as caught:
+            runner.run(("sh", "-c", "echo before >&2; kill -KILL $$"))
+        assert caught.value.found == "before\nKilled"
+
     def test_a_missing_program(self, runner: Runner) -> None:
         with pytest.raises(ToolError, match="no-such-program is not installed") as caught:
             runner.run(("no-such-program",))

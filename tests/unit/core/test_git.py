@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -82,6 +83,17 @@ def test_a_full_disk_is_none_of_the_repositorys_faults(
         with pytest.raises(GitError) as told:
             asked()
         assert (told.value.code, told.value.doctor, told.value.run) == (4, "disk", "make room there, or set TMPDIR")
+
+
+def test_a_limit_on_files_ends_git_and_is_none_of_the_repositorys_faults(repository: Repository) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        with pytest.raises(GitError, match="File size limit exceeded") as told:
+            repository.keep(os.urandom(9000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (told.value.code, told.value.run) == (4, f"ulimit -f unlimited, then {SAME_COMMAND}")
 
 
 def damaged(root: Path) -> None:
