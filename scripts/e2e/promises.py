@@ -109,43 +109,38 @@ def whole(lab: Lab, namespace: str, objects: str, *, values: str, mark: str = ""
     waiting = []
     for document in documents:
         live = lab.live(document, objects)
-        meta = live["metadata"] if live else {}
-        notes, labels = meta.get("annotations", {}), meta.get("labels", {})
-        owner = release_of(live) if live else (None, None)
-        manager = labels.get("app.kubernetes.io/managed-by")
-        if live is None and is_passing(document.data):
-            continue
-        if _unavailable(live):
-            waiting.append(document)
         if live is None:
-            wrong.append(f"{document.label} is not there")
-        elif owner != (lab.subject.release, namespace) or manager != "Helm":
+            wrong += [] if is_passing(document.data) else [f"{document.label} is not there"]
+            continue
+        meta, owner = live["metadata"], release_of(live)
+        labels = meta.get("labels", {})
+        manager = labels.get("app.kubernetes.io/managed-by")
+        if owner != (lab.subject.release, namespace) or manager != "Helm":
             wrong.append(f"{document.label} belongs to {owner}, managed by {manager}")
         elif lab.subject.careful and meta.get("namespace", objects) != objects:
             wrong.append(f"{document.label} is in namespace {meta['namespace']}")
         elif lab.subject.careful and labels.get(_VERSION, version) != version:
             wrong.append(f"{document.label} has the label {_VERSION} {labels[_VERSION]}, not {version}")
-        elif mark and not (mark in labels and mark in notes):
+        elif not _marked(meta, mark):
             wrong.append(f"{document.label} lacks the common label or annotation {mark}")
-    for pod in lab.pods(objects) if mark else ():
-        meta = pod["metadata"]
-        if mark not in meta.get("labels", {}) or mark not in meta.get("annotations", {}):
+        waiting += [document] if _unavailable(live) else []
+    for meta in (pod["metadata"] for pod in lab.pods(objects)):
+        if not _marked(meta, mark):
             wrong.append(f"pod {meta['name']} lacks the common label or annotation {mark}")
     demand(bool(documents), "the release has no objects")
     demand(not wrong, "the release is not whole", "every object in its place, owned by the release", "\n".join(wrong))
     for document in waiting:
-        _await_available(lab, document, objects)
+        lab.api.observe(
+            lambda document=document: _unavailable(lab.live(document, objects)),  # type: ignore[misc]
+            what=f"{document.label} to be available",
+            deadline=_SYNC_DEADLINE,
+            told=lambda said: str(said.get("message")),
+        )
     return f"{len(documents)} objects"
 
 
-def _await_available(lab: Lab, document: Document, objects: str) -> None:
-    """Wait until an object that says that it is not available, as an APIService may, says so no more."""
-    lab.api.observe(
-        lambda: _unavailable(lab.live(document, objects)),
-        what=f"{document.label} to be available",
-        deadline=_SYNC_DEADLINE,
-        told=lambda said: str(said.get("message")),
-    )
+def _marked(meta: Mapping[str, Any], mark: str) -> bool:
+    return not mark or (mark in meta.get("labels", {}) and mark in meta.get("annotations", {}))
 
 
 def _unavailable(item: Mapping[str, Any] | None) -> Object:
