@@ -68,19 +68,23 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     demand(there, "nothing says where the metrics are", "a ServiceMonitor, a PodMonitor or annotations")
     asking = documents if targets["job"] and lab.subject.monitored else []  # others may ask of other exporters
     names |= {"up", *(rule["record"] for document in asking for rule in _rules_of(document) if "record" in rule)}
-    for document in asking:
-        asked = list(_queries(document))
-        for who, text in asked:
-            series = _series(f"{document.label}: {who}", text)
-            absent = series.keys() - names
-            what = f"{document.label}: {who} asks for metrics that nobody has"
-            demand(not absent, what, found=", ".join(sorted(absent)))
-            for one in (matcher for matchers in series.values() for matcher in matchers):
-                known = set() if one.name in renamed else targets.get(one.name, set())
-                what = f"{document.label}: {who} asks for another {one.name}"
-                demand(not known or _fits(one, known), what, ", ".join(sorted(known)), one.value)
-        told += [document.label] if asked else []
+    known = {label: values for label, values in targets.items() if label not in renamed}
+    told += [document.label for document in asking if _asks(document, names, known)]
     return ", ".join(told) or "no monitoring"
+
+
+def _asks(document: Document, names: set[str], known: Mapping[str, set[str]]) -> bool:
+    """Whether an object asks Prometheus for anything; then for metrics of these `names`, with the labels `known`."""
+    asked = list(_queries(document))
+    for who, text in asked:
+        series, what = _series(f"{document.label}: {who}", text), f"{document.label}: {who} asks for"
+        absent = series.keys() - names
+        demand(not absent, f"{what} metrics that nobody has", found=", ".join(sorted(absent)))
+        for one in (matcher for matchers in series.values() for matcher in matchers):
+            values = known.get(one.name, set())
+            fits = not values or _fits(one, values)
+            demand(fits, f"{what} another {one.name}", ", ".join(sorted(values)), one.value)
+    return bool(asked)
 
 
 def _queries(document: Document) -> Iterator[tuple[str, str]]:
