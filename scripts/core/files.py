@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,8 +88,8 @@ def writing(
 def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = OutputError) -> None:
     """Replace `path` by `data` as a whole, its folder made, or leave what was there and raise `error`.
 
-    A link stays, and what it leads to is replaced; a device or a pipe is written to. What UTF-8 has no form for, as
-    bytes in the name of a file that are no text, is written as an escape.
+    A link stays, and what it leads to is replaced with its permissions; a device or a pipe is written to. What UTF-8
+    has no form for, as bytes in the name of a file that are no text, is written as an escape.
     """
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     real = Path(os.path.realpath(path))
@@ -105,6 +106,8 @@ def write_atomic(path: Path, data: bytes | str, *, error: type[ReleaseError] = O
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            if real.exists():
+                shutil.copymode(real, fresh)
             fresh.replace(real)
     finally:
         with contextlib.suppress(OSError):

@@ -13,9 +13,7 @@ from urllib.parse import urljoin
 
 import yaml
 
-from scripts.core import edits
 from scripts.core.config import Config
-from scripts.core.edits import Edit
 from scripts.core.errors import OUTSIDE, REFUSED, SAME_COMMAND, ConfigError, GitError, ReleaseError
 from scripts.core.files import read_any, sha256, write_atomic
 from scripts.core.git import Repository
@@ -189,9 +187,7 @@ class Folder:
         what = f"the chart repository in {self.shown}"
         with locked(self.path / ".lock", what=what, deadline=_PATIENCE, error=ReleaseError):
             for name, content in files.items():
-                if name == INDEX and (old := before[name]) is not None:
-                    edits.apply([Edit(self.path / name, old, content)])
-                elif (there := self.read(name)) != content:
+                if (there := self.read(name)) != content:
                     if there != before[name]:
                         raise ReleaseError(f"{shown(self.path / name)} was changed by another program", code=REFUSED)
                     write_atomic(self.path / name, content)

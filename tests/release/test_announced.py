@@ -342,6 +342,19 @@ class TestIndex:
                 helm(indexed, tmp_path, "pull", "ours/demo", "--version", record.version)
                 assert (tmp_path / record.archive).read_bytes() == (pages / record.archive).read_bytes()
 
+    def test_an_index_stays_a_link_and_readable_by_whom_it_was(
+        self, indexed: Project, pages: Path, tmp_path: Path
+    ) -> None:
+        real = tmp_path / "elsewhere.yaml"
+        real.write_text("apiVersion: v1\nentries: {}\n")
+        real.chmod(0o664)
+        pages.mkdir()
+        (pages / "index.yaml").symlink_to(real)
+        indexed.release()
+        assert (pages / "index.yaml").is_symlink()
+        assert "version: 1.2.0" in real.read_text()
+        assert real.stat().st_mode & 0o777 == 0o664
+
     def test_the_rest_of_an_index_stays_as_it_is(self, indexed: Project, pages: Path, tmp_path: Path) -> None:
         (pages / "old").mkdir(parents=True)
         for name in ("another", "zoo"):
