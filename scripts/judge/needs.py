@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from scripts.chart.manifests import Document, Identity, Manifests, mapped, mapping, mappings, nodes
 from scripts.chart.pods import PULL_SECRETS, Reference, pod_spec, referred
+from scripts.judge.defaults import BUILT_IN
 from scripts.judge.immutable import at
 from scripts.judge.network import ports_of_pods
 from scripts.judge.reason import Reason
 
 _EVERYWHERE = re.compile(
     r"^(kube-root-ca\.crt|openshift-service-ca\.crt|istio-ca-root-cert|default|system-(node|cluster)-critical|)$"
+)
+
+# Of the kinds of these groups nothing is made that pods could mount but what they name themselves.
+_MAKING_NONE = re.compile(
+    r"coreos|keda|istio|traefik|argoproj|route\.openshift|kyverno|cilium|linkerd|kong|cert-manager"
 )
 
 Need = tuple[str, str]
@@ -31,8 +38,10 @@ def judge_needs(old: Manifests, new: Manifests) -> Iterator[Reason]:
             whole = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
             if (kind, name) in given or any(whole.search(text) for one in new for text in _texts(one)):
                 continue
-            meaning = "the chart does not make it: pods do not start before somebody does"
-            yield Reason("major", f"{document.identity} needs", None, f"{kind}/{name}", meaning)
+            maker = next((str(one.identity) for one in new if _names(one, name)), None)
+            meaning = f"its operator has to make it for {maker}" if maker else "the chart does not make it"
+            meaning += ": pods do not start before somebody does"
+            yield Reason("minor" if maker else "major", f"{document.identity} needs", None, f"{kind}/{name}", meaning)
     lacking = dict.fromkeys(_lacking(new))
     lacked = {found[:2] for found in _lacking(old)} if lacking else ()
     for identity, what, meaning in lacking:
@@ -85,8 +94,24 @@ def _needs(document: Document) -> tuple[Need, ...]:
 
 def _required(document: Document) -> list[Reference]:
     """What the pods of a workload name and do not start without."""
-    found = referred(pod_spec(document.kind, document.data))
-    return [one for one in found if not one.optional and one.how != PULL_SECRETS]
+    pod = mapping(pod_spec(document.kind, document.data))
+    return [one for one in (*referred(pod), *_files(pod)) if not one.optional and one.how != PULL_SECRETS]
+
+
+def _files(pod: Mapping[str, Any]) -> Iterator[Reference]:
+    """The keys that containers mount as a file by `subPath`; in place of one that is not there a folder would stand."""
+    volumes = {one.get("name"): one for one in mappings(pod.get("volumes"))}
+    for container in (*mappings(pod.get("initContainers")), *mappings(pod.get("containers"))):
+        for mount in mappings(container.get("volumeMounts")):
+            sources = [*referred(volumes.get(mount.get("name")))]
+            if mount.get("subPath") and len(sources) == 1 and not sources[0].keys:
+                yield replace(sources[0], keys=(str(mount["subPath"]).partition("/")[0],))
+
+
+def _names(document: Document, name: str) -> bool:
+    """Whether an operator may make something of this name for an object, which is what it begins with."""
+    made = re.match(rf"(.+\.)?{re.escape(document.name)}([-.]|$)", name)
+    return bool(made) and not (BUILT_IN.match(document.identity.group) or _MAKING_NONE.search(document.identity.group))
 
 
 def _texts(document: Document) -> list[str]:

@@ -48,12 +48,6 @@ class Noise:
         return key if carried or key in _VERSION_KEYS else ""
 
 
-def label_key(path: str) -> tuple[str, str] | None:
-    """("labels" or "annotations", key) where `path` leads to one."""
-    found = _LABEL.search(path)
-    return (found[1], found["quoted"] or found["plain"]) if found else None
-
-
 def masked(kind: str, path: str, old: Any, new: Any) -> tuple[Any, Any]:
     """What stands at `path` of an object, before and after, without the content of a Secret."""
     secret = kind == "Secret" and path.startswith(("data", "stringData"))

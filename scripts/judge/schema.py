@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -173,6 +174,7 @@ class Inlined:
             read = dict(_both(read, part))
         if "unevaluatedProperties" in read and not read.keys() & _ELSEWHERE:
             read["additionalProperties"] = self._read(read.pop("unevaluatedProperties"), refs, depth + 1)
+        _called_so(read)
         for pattern in _FREE["pattern"]:  # of every key, then
             if (part := read.get("patternProperties", {}).pop(pattern, None)) is not None:
                 for word in ("properties", "patternProperties"):
@@ -222,6 +224,17 @@ class Inlined:
         read = self._known[ref, refs]
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         return read if self._alone else _both(self._read(beside, refs, depth + 1), read)
+
+
+def _called_so(read: dict[str, Any]) -> None:
+    """Say by the keys that there may be what `propertyNames` says by a pattern or choices."""
+    text, rest = _spelt({"type": "string", **read.get("propertyNames", {})}), read.get("additionalProperties", {})
+    known: Schema = read.get("properties", {})
+    if not text or "patternProperties" in read or (known and rest not in (NEVER, {})):
+        return
+    del read["propertyNames"]
+    read["properties"] = {name: part if _matches(text, name) else NEVER for name, part in known.items()}
+    read |= {"patternProperties": {text: rest}, "additionalProperties": NEVER} if rest != NEVER else {}
 
 
 def _meant(key: str, value: Any) -> bool:
@@ -343,7 +356,7 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     told = _told(old.get("not")), _told(new.get("not"))
     yield from _either(path, "not", *told, narrower="narrower" in found, wider="wider" in found)
     for key in _OPAQUE:
-        if _frozen(old.get(key)) != _frozen(new.get(key)):
+        if (key in old or key in new) and _frozen(old.get(key)) != _frozen(new.get(key)):
             yield from _unknown(old, new, key, path)
 
 
@@ -432,6 +445,7 @@ def _without_null(kinds: frozenset[str], path: Path) -> Iterator[Change]:
 
 _MORE = object()  # a value of very many
 _ENDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_NEAR = 50  # multiples on each side of a bound
 
 
 def _refused(part: Schema, whole: Schema) -> list[Any] | None:
@@ -440,8 +454,7 @@ def _refused(part: Schema, whole: Schema) -> list[Any] | None:
         found = [_refused(piece, whole) for piece in pieces]
         return None if None in found else [value for one in found for value in one or ()]
     kinds = frozenset[str]() if "enum" in part else _types(part) - {"boolean", "null"}
-    stepped = any("multipleOf" in node for node in nodes([part, whole]))
-    if kinds - {"integer", "number"} or (kinds and stepped):
+    if kinds - {"integer", "number"}:
         if not _longer(part, [whole]):
             return []
         return [_MORE] if "enum" in whole or _types(whole) <= {"boolean", "null"} else None
@@ -452,7 +465,7 @@ def _refused(part: Schema, whole: Schema) -> list[Any] | None:
 def _longer(part: Schema, others: Iterable[Schema]) -> bool:
     """Whether `part` is not known to take texts alone that one of `others` takes."""
     own, spelt = _spelt(part), [text for one in others if (text := _spelt(one)) is not None]
-    return own is None or not spelt or beyond(own, "|".join(f"(?:{text})" for text in spelt))
+    return own is None or not spelt or ("" not in spelt and beyond(own, "|".join(f"(?:{text})" for text in spelt)))
 
 
 def _spelt(schema: Schema) -> str | None:
@@ -468,12 +481,14 @@ def _whole(words: Iterable[str]) -> str:
 
 
 def _probes(*schemas: Schema) -> list[Any]:
-    """Booleans, null, and numbers at, beside and between all bounds of these schemas."""
-    found: set[float] = {0}
+    """Booleans, null, and numbers at, beside and between all bounds of these schemas, and the multiples near them."""
+    found, steps = {0.0}, set[float]()
     for node in nodes([*schemas]):
         told = [*(node.get(key) for key in _ENDS), *(node["enum"] if isinstance(node.get("enum"), list) else ())]
         found |= {one for one in told if isinstance(one, int | float) and not isinstance(one, bool)}
-    points = sorted(found)
+        steps |= {step} if (step := node.get("multipleOf", 0)) > 0 else set()
+    near = itertools.product(found, steps, range(-_NEAR, _NEAR + 1))
+    points = sorted(found | {(point // step + times) * step for point, step, times in near})
     beside = (number for one in points for number in (math.ceil(one) - 1, math.floor(one) + 1))
     between = ((one + other) / 2 for one, other in itertools.pairwise(points))
     return [True, False, None, *points, *beside, *between, points[0] - 0.5, points[-1] + 0.5]
@@ -481,12 +496,23 @@ def _probes(*schemas: Schema) -> list[Any]:
 
 def _takes(schema: Schema, value: Any, unsure: bool) -> bool:
     """Whether a schema takes a value; `unsure` where its words cannot be asked, as a reference elsewhere."""
-    import jsonschema  # which takes a while
-
     try:
-        return jsonschema.Draft202012Validator(schema).is_valid(value)
+        return bool(_validator()(schema).is_valid(value))
     except Exception:  # noqa: BLE001 - of the schema, which nobody has looked at before
         return unsure
+
+
+@functools.cache
+def _validator() -> Any:
+    """As helm's own, to which 0.3 is a multiple of 0.1."""
+    import jsonschema  # which takes a while
+
+    def stepped(_: Any, step: float, number: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+        if isinstance(number, int | float) and not isinstance(number, bool) and not _divides(step, number):
+            yield jsonschema.ValidationError("")
+
+    extend: Any = jsonschema.validators.extend
+    return extend(jsonschema.Draft202012Validator, {"multipleOf": stepped})
 
 
 def _numbers(old: Schema, new: Schema, path: Path) -> Iterator[Change]:

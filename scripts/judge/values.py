@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ Leaves = Mapping[Path, Any]
 
 _REFERENCE = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)*)")
 _INDEXED = re.compile(r"index\s+[$.\w]*\.Values((?:\s+\"[^\"]+\")+)")
-_WORD = re.compile(r"\.([A-Za-z_]\w*)|\"([A-Za-z_]\w*)\"")  # a field of something, or a name that is given on
+_WORD = re.compile(r"\.([A-Za-z_]\w*)|\"([\w.-]+)\"")  # a field of something, or a name that is given on
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _ASKING = re.compile(
@@ -156,7 +157,8 @@ def _forgotten(old: _Reads, new: _Reads, path: Path) -> bool:
 
 def _foreign(side: Side, path: Path) -> bool:
     """Whether a key is read by a dependency, or by helm itself."""
-    return path[0] in {*map(called, side.listed), *side.subcharts, "global"}
+    inner = {*map(called, side.listed), *side.subcharts}
+    return path[0] in inner or (bool(inner) and path[0] == "global")
 
 
 def _tops(ours: Leaves, theirs: Leaves) -> dict[Path, Any]:
@@ -340,7 +342,10 @@ class _Reads:
         self._paths = {tuple(found[1].split(".")[1:]) for found in _REFERENCE.finditer(text)}
         self._paths |= {tuple(re.findall(r'"([^"]+)"', found[1])) for found in _INDEXED.finditer(text)}
         self._actions = [" ".join(found.split()) for found in _ACTION.findall(text)]
-        self._words = {word for action in self._actions for found in _WORD.findall(action) for word in found if word}
+        self._words: dict[str, set[str]] = {}  # the actions by the names that stand in them
+        for action in self._actions:
+            for word in itertools.chain(*_WORD.findall(action)):
+                self._words.setdefault(word, set()).add(action)
         for entry in side.listed:  # what helm itself and the dependencies read
             self._paths |= {tuple(one.strip().split(".")) for one in str(entry.get("condition") or "").split(",")}
             self._paths.add((called(entry),))
@@ -362,8 +367,7 @@ class _Reads:
 
     def actions(self, path: Path) -> frozenset[str]:
         """The actions that name the last key of a path, of whatever it is, and what helpers that get it go through."""
-        name = re.compile(rf"\.{re.escape(path[-1])}(?![\w-])|\"{re.escape(path[-1])}\"")
-        found = [action for action in self._actions if name.search(action)]
+        found = self._words.get(path[-1], set[str]())
         helpers = {helper for action in found for helper in _CALLED.findall(action)}
         return frozenset(found).union(*(self._ranges.get(helper, ()) for helper in helpers))
 

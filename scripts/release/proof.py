@@ -115,6 +115,10 @@ class _Subject:
     """The chart's own manifest, where `found` is an index with that in it."""
     package: Package
     archive: bytes
+    commits: frozenset[str] = frozenset()
+    """What it was made of, by the provenances that are believed."""
+    named: frozenset[str] | None = None
+    """The sha256 of what these name beside the archive; None where none is believed."""
 
     @property
     def digest(self) -> str:
@@ -233,18 +237,21 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
     yield signatures.check()
     provenances = _statements(subject, pieces.get(PROVENANCE, []))
     believed = [told for told in provenances if signatures.believes(PROVENANCE, told)]
-    byproducts = {digest for told in believed for digest in _byproducts(told)} if believed else None
+    commits, named = set[str](), set[str]()
+    for told in believed:
+        with contextlib.suppress(*MALFORMED):  # which fails in its row
+            commits |= {commit} if (commit := commit_of(told)[1]) else set()
+            named |= {str(one["digest"]["sha256"]) for one in told["predicate"]["runDetails"]["byproducts"]}
+    subject = replace(subject, commits=frozenset(commits), named=frozenset(named) if believed else None)
     for key in _CHECKS:
-        yield _row(subject, key, pieces.get(key, []), signatures, byproducts)
+        yield _row(subject, key, pieces.get(key, []), signatures)
     if demand.rebuild or "rebuild" in demand.require:
         yield _rebuild(subject, believed)
     if strange:
         yield Check("others", UNCHECKED, f"not of this toolkit: {', '.join(strange)}")
 
 
-def _row(
-    subject: _Subject, key: str, pieces: list[_Piece], signatures: _Signatures, byproducts: set[str] | None
-) -> Check:
+def _row(subject: _Subject, key: str, pieces: list[_Piece], signatures: _Signatures) -> Check:
     row, check = _CHECKS[key]
     if not pieces:
         return Check(row, ABSENT, f"no {NAMES[key]} is attached")
@@ -254,7 +261,7 @@ def _row(
         if not fault:
             try:
                 detail = check(subject, piece.content)
-                _demand_bound(piece, key, signatures, byproducts)
+                _demand_bound(subject, piece, key, signatures)
             except _Wrong as wrong:
                 fault = str(wrong)
             except MALFORMED as error:
@@ -269,13 +276,15 @@ class _Wrong(Exception):
     """Why something that is attached is not believed."""
 
 
-def _demand_bound(piece: _Piece, key: str, signatures: _Signatures, byproducts: set[str] | None) -> None:
+def _demand_bound(subject: _Subject, piece: _Piece, key: str, signatures: _Signatures) -> None:
     """A statement has to be the signed one, and what is no statement has to be named by the provenance."""
     if key in (*_STATEMENTS, BOM_TYPE):
         signatures.demand(BOM if key == BOM_TYPE else key, json_read.load(piece.content))
-    if key != PROVENANCE and byproducts is not None and sha256(piece.content).removeprefix("sha256:") not in byproducts:
+    if key == PROVENANCE:
+        return
+    if subject.named is not None and sha256(piece.content).removeprefix("sha256:") not in subject.named:
         raise _Wrong("the provenance names another one: it was changed, or added later")
-    if key != PROVENANCE and byproducts is None and signatures.trusted:
+    if subject.named is None and signatures.trusted:
         raise _Wrong("no provenance that is believed names it")
 
 
@@ -383,11 +392,6 @@ def _statements(subject: _Subject, pieces: Iterable[_Piece]) -> list[dict[str, A
     return found
 
 
-def _byproducts(told: Mapping[str, Any]) -> Iterator[str]:
-    with contextlib.suppress(*MALFORMED):
-        yield from [str(one["digest"]["sha256"]) for one in told["predicate"]["runDetails"]["byproducts"]]
-
-
 def commit_of(told: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """The address and the commit that a provenance names; None for what it does not. Raises KeyError, TypeError."""
     for one in told["predicate"]["buildDefinition"]["resolvedDependencies"]:
@@ -493,6 +497,8 @@ def _record(subject: _Subject, content: bytes) -> str:
     said = (told["name"], told["version"], told["sha256"], told["digest"])
     if said != (package.name, package.version, package.sha256, subject.digest):
         raise _Wrong(f"it is about {told['name']} {told['version']}, {told['digest']}")
+    if told["commit"] and (others := sorted(subject.commits - {told["commit"]})):
+        raise _Wrong(f"it names commit {told['commit']}, and the provenance {others[0]}")
     return f"commit {told['commit']}" + (f", tag {told['tag']}" if told["tag"] else "")
 
 

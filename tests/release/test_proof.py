@@ -338,6 +338,13 @@ def test_a_record_or_verdict_about_something_else_fails(shelf: Shelf) -> None:
     assert "it is about demo 9.9.9" in shelf.detail("verdict")
 
 
+def test_a_provenance_of_another_commit_than_the_records_fails(shelf: Shelf) -> None:
+    commit = json.loads(shelf.contents()[RECORD])["commit"]
+    place = "predicate/buildDefinition/resolvedDependencies/0/digest/gitCommit"
+    shelf.replace(PROVENANCE, changed(**{place: "5" * 40}))
+    assert f"it names commit {commit}, and the provenance {'5' * 40}" in shelf.detail("record")
+
+
 def test_a_second_statement_beside_ours_does_not_hide(shelf: Shelf) -> None:
     other = changed(**{"subject/0/digest/sha256": "4" * 64})(shelf.contents()[PROVENANCE])
     shelf.add(MEDIA_TYPE, other, **{PREDICATE: PROVENANCE})

@@ -80,6 +80,25 @@ def test_what_has_to_be_made_first(new: Manifests, needs: list[str]) -> None:
     assert list(judge_objects(new, new, Scene())) == []
 
 
+CUSTOM = "apiVersion: {group}/v1\nkind: Custom\nmetadata: {{name: {name}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "level"),
+    [
+        ("postgresql.cnpg.io", "certs", "minor"),  # its very name, as of an ExternalSecret
+        ("rabbitmq.com", "ce", "major"),
+        ("monitoring.coreos.com", "certs", "major"),
+    ],
+)
+@pytest.mark.parametrize("secret", ["{}", "{}-app", "robot.{}.credentials.postgresql.acid.zalan.do"])
+def test_what_an_operator_may_make_for_an_object_of_the_chart(group: str, name: str, level: str, secret: str) -> None:
+    mounted = MOUNTED.replace("certs", secret.format("certs"))
+    new = render(volumes=mounted, more=CUSTOM.format(group=group, name=name))
+    (told,) = (one for one in judge_objects(render(), new, Scene()) if one.about == "Deployment/x needs")
+    assert (told.level, told.new) == (level, f"Secret/{secret.format('certs')}")
+
+
 ASKED = "env: [{{name: A, valueFrom: {{configMapKeyRef: {{name: settings, key: a{more}}}}}}}]"
 SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings}}\n{data}\n"
 
@@ -112,6 +131,15 @@ def test_a_key_that_a_volume_takes_from_the_charts_own_configmap(volume: str) ->
     old, new = (render(volumes=f"{{name: v, {volume % key}}}", more=made) for key in "ab")
     told = [one.new for one in judge_objects(old, new, Scene()) if one.about == "Deployment/x needs"]
     assert told == ["ConfigMap/settings b"]
+
+
+def test_a_key_that_is_mounted_as_a_file_from_the_charts_own_configmap() -> None:
+    made, mount = SETTINGS.format(data="data: {a.conf: x}"), "volumeMounts: [{name: v, mountPath: /etc/a, subPath: %s}]"
+    old, new = (
+        render(mount % key, "{name: v, configMap: {name: settings}}", made) for key in ("a.conf", "b.conf/inside")
+    )
+    told = [one.new for one in judge_objects(old, new, Scene()) if one.about == "Deployment/x needs"]
+    assert told == ["ConfigMap/settings b.conf"]
 
 
 PROBED = "ports: [{{name: {}, containerPort: 80}}], readinessProbe: {{httpGet: {{port: http}}}}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.chart.manifests import Document, Identity, Manifests
+from scripts.chart.manifests import Document, Identity, Manifests, read_manifests
 from scripts.judge.noise import Noise, drawn_fields, drawn_names, steady
 from scripts.judge.objects import Scene, judge_objects
 from scripts.judge.reason import Reason, highest
@@ -1110,3 +1110,27 @@ def test_nobody_selects_by_a_label_that_each_version_changes(kind: str, place: s
     said = f"{{labels: {{{key}: x-1}}}}"
     old = make(kind, changes=place % said if place else f"{{metadata: {said}}}")
     assert highest(one.level for one in judge([old], [make(kind)])) == "minor"
+
+
+ANNOTATED = "apiVersion: {}\nkind: {}\nmetadata: {{name: x, annotations: {{{}}}}}\n"
+NAMED = "external-dns.alpha.kubernetes.io/hostname: "
+NGINX = "nginx.ingress.kubernetes.io/"
+
+
+@pytest.mark.parametrize(
+    ("kind", "was", "now", "level"),
+    [
+        ("Service", f"{NAMED}a.example", f"{NAMED}b.example", "major"),
+        ("Service", f"{NAMED}a.example", "", "major"),
+        ("Ingress", f"{NAMED}a.example", f"{NAMED}'a.example, b.example'", "minor"),
+        ("Ingress", "", f"{NAMED}a.example", "minor"),
+        ("Ingress", "", f"{NGINX}whitelist-source-range: 10.0.0.0/8", "major"),
+        ("Ingress", f"{NGINX}whitelist-source-range: 10.0.0.0/8", "", "minor"),
+        ("Ingress", "", f"{NGINX}auth-url: https://a.example", "major"),
+        ("Ingress", "", f"{NGINX}proxy-body-size: 1m", "minor"),
+    ],
+)
+def test_annotations_by_which_callers_find_their_way(kind: str, was: str, now: str, level: str) -> None:
+    version = {"Service": "v1", "Ingress": "networking.k8s.io/v1"}[kind]
+    old, new = (read_manifests(ANNOTATED.format(version, kind, one)) for one in (was, now))
+    assert [one.level for one in judge_objects(old, new, Scene())] == [level]

@@ -93,6 +93,24 @@ SAME = [
         {"propertyNames": {"type": "string", "maxLength": 3}, "type": "object"},
     ),
     (
+        {"type": "object", "propertyNames": {"enum": ["a", "b"]}, "additionalProperties": {"type": "string"}},
+        {"type": "object", "properties": {key: {"type": "string"} for key in "ab"}, "additionalProperties": False},
+    ),
+    (
+        {"type": "object", "propertyNames": {"pattern": "^[a-z]$"}, "additionalProperties": {"type": "string"}},
+        {"type": "object", "patternProperties": {"^[a-z]$": {"type": "string"}}, "additionalProperties": False},
+    ),
+    (
+        {"type": "object", "properties": {"B": {}}, "propertyNames": {"pattern": "^[a-z]$"}},
+        {"type": "object", "propertyNames": {"pattern": "^[a-z]$"}},
+    ),
+    ({"type": "integer", "multipleOf": 5, "minimum": 0, "maximum": 10}, {"enum": [0, 5, 10]}),
+    ({"type": "number", "multipleOf": 0.1, "minimum": 0.1, "maximum": 0.3}, {"enum": [0.1, 0.2, 0.3]}),
+    (
+        {"type": "integer", "multipleOf": 3},
+        {"anyOf": [{"type": "integer", "multipleOf": step} for step in (3, 6)]},
+    ),
+    (
         {"type": "array", "items": {"type": "string"}, "allOf": [{"items": {"minLength": 1}}]},
         {"type": "array", "items": {"type": "string", "minLength": 1}},
     ),
@@ -146,6 +164,13 @@ NARROWER = [
         {"type": "object", "additionalProperties": {"enum": [1, 2]}},
     ),
     ({"propertyNames": {"pattern": "^[a-z]$"}}, {"propertyNames": {"enum": ["a", "b"]}}),
+    (
+        {"type": "object", "propertyNames": {"enum": ["a", "b"]}, "additionalProperties": {"type": "string"}},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False},
+    ),
+    ({"type": "integer", "multipleOf": 5}, {"enum": [0, 5, 10]}),
+    ({"anyOf": [{"type": "integer", "multipleOf": step} for step in (2, 3)]}, {"type": "integer", "multipleOf": 6}),
+    ({"type": "integer", "multipleOf": 5, "minimum": 0, "maximum": 20}, {"enum": [0, 5, 10]}),
     (
         {"type": "integer", "minimum": 1, "maximum": 10},
         {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 5}, {"type": "integer", "minimum": 7, "maximum": 10}]},

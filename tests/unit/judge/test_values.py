@@ -41,6 +41,20 @@ def test_another_default(key: str, old: Any, new: Any, level: str) -> None:
     assert [reason.level for reason in found] == [level]
 
 
+@pytest.mark.parametrize(("listed", "levels"), [([], ["major"]), ([{"name": "sub", "version": "1"}], [])])
+def test_a_global_key_that_no_template_reads_any_more(listed: list[Any], levels: list[str]) -> None:
+    """A dependency may read it still."""
+    old, new = (
+        replace(
+            side(version, {"global": {"registry": "a"}}),
+            metadata={"name": "x", "version": version, "dependencies": listed},
+            templates={"a": text},
+        )
+        for version, text in (("1.0.0", "{{ .Values.global.registry }}"), ("1.0.1", ""))
+    )
+    assert [one.level for one in judge_values(old, new)] == levels
+
+
 def test_a_number_in_another_form_is_no_other_default() -> None:
     assert [*judge_values(side("1.0.0", {"port": 80}), side("1.0.1", {"port": 80.0}))] == []
 
