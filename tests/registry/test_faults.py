@@ -295,7 +295,7 @@ def test_is_refused_with_the_cause_and_ends_right_later(
     chart = read_chart(project.chart)
     with monkeypatch.context() as patch, pytest.raises(ReleaseError, match=words) as caught:
         if words == "does not answer":  # which takes as long as is waited for
-            patch.setattr(transport, "_READ", 2.0)
+            patch.setattr(transport, "_CONNECT", 1.0)
         publish(way.registry, large, chart, helm)
     assert PASSWORD not in str(caught.value)
     assert way.tag() is None
