@@ -20,7 +20,7 @@ from scripts.chart.complaints import MISSING
 from scripts.chart.contents import read_contents
 from scripts.chart.dependencies import objections, provide_dependencies
 from scripts.chart.helm import Helm
-from scripts.chart.kubeversion import parse_constraint, supported
+from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import mapping
 from scripts.chart.source import Chart, check_json, demand_values, read_chart, read_yaml
 from scripts.checks.matrix import column_name
@@ -332,11 +332,11 @@ def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Findi
         yield found("warning", "kubeVersion is missing: the chart claims to work everywhere")
         return
     try:
-        parse_constraint(chart.kube_version)
+        admitted = supported(chart.kube_version, known)
     except ChartError as error:
         yield found("error", error.message, "kubeVersion")
         return
-    if not supported(chart.kube_version, known):
+    if not admitted:
         yield found("error", f"kubeVersion {chart.kube_version!r} admits no known Kubernetes", "kubeVersion")
     elif "-" not in re.sub(r"\s-\s", " ", chart.kube_version):
         message = f"kubeVersion {chart.kube_version!r} refuses vendor builds such as v1.33.4-gke.100; write 1.28.0-0"
