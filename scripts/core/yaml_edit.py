@@ -14,17 +14,12 @@ from scripts.core.errors import ChartError
 from scripts.core.paths import key_text
 from scripts.core.yaml_read import load
 
-# What a reader of YAML 1.1 or 1.2 takes for a number, a time or a date: 1e3, 0o17, 0x1f, 1_000, 1:30, .5, 2026-11-25.
-_NUMBER = re.compile(
+# What a reader of YAML 1.1 or 1.2 takes for no text: 1e3, 0o17, 0x1f, 1_000, 1:30, .5, 2026-11-25, y, =, <<.
+_NO_TEXT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9_]+)?"
-    r"|[-+]?0[xob][0-9a-fA-F_]+|[0-9]+(?::[0-9]+)+|[0-9]{4}-[0-9]+-[0-9]+.*|[yYnN]",
+    r"|[-+]?0[xob][0-9a-fA-F_]+|[0-9]+(?::[0-9]+)+|[0-9]{4}-[0-9]+-[0-9]+.*|[yYnN=]|<<",
     re.ASCII,
 )
-
-
-def is_numberlike(value: str) -> bool:
-    """Whether some reader of YAML takes the plain `value` for a number, a time or a date."""
-    return _NUMBER.fullmatch(value) is not None
 
 
 def set_value(text: str, path: Sequence[str], value: str, *, source: str) -> str:
@@ -117,7 +112,7 @@ def _scalar(text: str, value: str, style: str | None, indent: int) -> str:
         return "'" + value.replace("'", "''") + "'"
     quoted = json.dumps(value, ensure_ascii=False)
     try:
-        plain = style != '"' and not is_numberlike(value) and load(f"k: {value}") == {"k": value}
+        plain = style != '"' and not _NO_TEXT.fullmatch(value) and load(f"k: {value}") == {"k": value}
         return value if plain else quoted
     except yaml.YAMLError:
         return quoted

@@ -118,6 +118,8 @@ def test_any_text_can_be_read_back_or_is_refused(value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
+        "=",
+        "<<",
         "72225e2",
         "1e3",
         "0o17",

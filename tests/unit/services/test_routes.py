@@ -53,6 +53,7 @@ CHART_ROUTE = json.loads((Path(__file__).parents[3] / "helm/gati/values.schema.j
 ]["properties"]["routes"]["items"]["properties"]
 
 
+@pytest.mark.timeout(3600)  # the thorough profile draws a thousand
 @pytest.mark.parametrize("key", CHART_ROUTE)
 @given(data=st.data())
 def test_what_the_chart_takes_is_no_mistake(key: str, data: st.DataObject) -> None:
