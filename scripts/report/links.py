@@ -28,11 +28,6 @@ _COLUMNS = (
     ("Role", "ClusterRole"),
 )
 _COLUMN = {kind: number for number, kinds in enumerate(_COLUMNS) for kind in kinds}
-_FIELDS = {
-    "APIService": {"service": "Service"},
-    "Certificate": {"issuerRef": "Issuer", "secretName": "Secret"},
-}
-"""What objects of a kind name, by the field: an object that says more of it, or its name alone."""
 _SWEEPS = 4
 
 
@@ -94,7 +89,8 @@ def _sorted(columns: list[list[Key]], links: Iterable[Link]) -> list[list[Key]]:
 def _links(document: Document, manifests: Manifests) -> Iterator[Link]:
     kind, data, spec = document.kind, document.data, document.spec
     source = (kind, document.name)
-    for how, target in (*((one.how, (one.kind, one.name)) for one in named(document)), *_named(kind, data, spec)):
+    referred = ((one.how, (one.kind.partition(".")[0], one.name)) for one in named(document))
+    for how, target in (*referred, *_named(kind, data, spec)):
         if target[1]:
             yield Link(source, target, how)
     for how, selector, kinds in _selectors(kind, spec):
@@ -129,12 +125,8 @@ def _named(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Itera
     for rule in mappings(spec.get("rules")):
         for backend in mappings(rule.get("backendRefs")):
             yield "backendRefs", (str(backend.get("kind", "Service")), str(backend.get("name", "")))
-    for webhook in mappings(data.get("webhooks")):
-        service = mapping(mapping(webhook.get("clientConfig")).get("service"))
-        yield "webhooks", ("Service", str(service.get("name", "")))
-    for field, other in _FIELDS.get(kind, {}).items():
-        target = mapping(spec.get(field)) or {"name": spec.get(field)}
-        yield field, (str(target.get("kind", other)), str(target.get("name") or ""))
+    if kind == "Certificate":
+        yield "secretName", ("Secret", str(spec.get("secretName") or ""))
 
 
 def _selectors(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:

@@ -80,7 +80,11 @@ def links(*objects: dict[str, Any]) -> set[tuple[str, str, str]]:
             thing("ServiceAccount", imagePullSecrets=[{"name": "s"}]),
             ("ServiceAccount/t", "imagePullSecrets", "Secret/s"),
         ),
-        (thing("Ingress", spec={"tls": [{"secretName": "s"}]}), ("Ingress/t", "tls", "Secret/s")),
+        (thing("Ingress", spec={"tls": [{"secretName": "s"}]}), ("Ingress/t", "secretName", "Secret/s")),
+        (
+            thing("ValidatingWebhookConfiguration", webhooks=[{"clientConfig": {"service": {"name": "s"}}}]),
+            ("ValidatingWebhookConfiguration/t", "service", "Service/s"),
+        ),
         (thing("APIService", spec={"service": {"name": "s"}}), ("APIService/t", "service", "Service/s")),
         (thing("Certificate", spec={"secretName": "s"}), ("Certificate/t", "secretName", "Secret/s")),
         (
