@@ -6,11 +6,13 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.render.everything import EVERYTHING, merged
 from tests.render.figures import HPA
 from tests.render.harness import CHART, render, render_error
 
+RULES = CHART / "templates" / "_rules.tpl"
 POLICIES = {"networkPolicy": {"enabled": True}}
 BY_ZONE = {"maxSkew": 2, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
 SCRATCH = {"name": "tmp", "emptyDir": {}}
@@ -35,6 +37,9 @@ BY_PREFIX = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
 RECORD = {"record": "a:b", "expr": "up"}
 FILE = {"secret": {"name": "a", "items": [{"key": "b", "path": "c"}]}}
 COPY = {"backendRef": {"name": "b", "port": 80}}
+COST = "controller.kubernetes.io/pod-deletion-cost"
+RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+ALWAYS = "requiredDuringSchedulingIgnoredDuringExecution"
 RESIZE = {"resourceName": "cpu", "restartPolicy": "RestartContainer"}
 MANAGER_TLS = {"tls": {"enabled": True, "certManager": {"enabled": True}}}
 
@@ -69,7 +74,12 @@ def boxed(**part: Any) -> dict[str, Any]:
 def chosen(**term: Any) -> dict[str, Any]:
     """Pods kept apart by a label of theirs that changes with each rollout."""
     term = {"topologyKey": "a", "labelSelector": {}, **term}
-    return {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
+    return {"affinity": {"podAntiAffinity": {ALWAYS: [term]}}}
+
+
+def expression(operator: str, *values: str) -> dict[str, Any]:
+    given = {"values": list(values)} if values else {}
+    return {"matchExpressions": [{"key": "a", "operator": operator, **given}]}
 
 
 def with_volume(**source: Any) -> dict[str, Any]:
@@ -213,7 +223,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     ({"tls": {"enabled": True, "targetPort": 8080}}, ("tls.targetPort", "ingress.service.targetPort"), {}),
     ({"ingress": {"prometheus": {"port": 80}}}, ("ingress.prometheus.port", "ingress.service.port"), {}),
-    ({"ingress": {"livenessProbe": {"port": "https"}}}, ('ingress.livenessProbe.port is "https"', "are http"), {}),
+    ({"ingress": {"livenessProbe": {"port": "https"}}}, ('ingress.livenessProbe has the port "https"', "are http"), {}),
     (
         {"ingress": {"prometheus": {"port": 443}}, "tls": {"enabled": True}},
         ("ingress.prometheus.port", "tls.servicePort"),
@@ -261,13 +271,8 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
                 "extraEnv": [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "tmp", "path": "a", "key": "b"}}}]
             }
         },
-        ("ingress.extraEnv's fileKeyRef", "1.35"),
+        ("ingress.extraEnv A.valueFrom.fileKeyRef", "1.35"),
         {"kube_version": "1.34.0"},
-    ),
-    (
-        {"ingress": {"extraVolumeMounts": [{**MOUNT, "bindMountOptions": ["noexec"]}]}},
-        ("ingress.extraVolumeMounts's bindMountOptions", "1.37"),
-        {"kube_version": "1.36.0"},
     ),
     ({"extraObjects": ["just words"]}, ("extraObjects",), {}),
     (
@@ -306,7 +311,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     (
         {"ingress": {"readinessProbe": {"custom": {"httpGet": {"port": "https"}}}}},
-        ("ingress.readinessProbe.custom.httpGet.port", "https", "are http"),
+        ('ingress.readinessProbe.custom has the port "https"', "are http"),
         {},
     ),
     (
@@ -328,7 +333,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("ingress.extraEnv", "BOTH", "valueFrom"),
         {},
     ),
-    ({"ingress": {"dnsPolicy": "None"}}, ("ingress.dnsPolicy", "ingress.dnsConfig.nameservers"), {}),
+    ({"ingress": {"dnsPolicy": "None"}}, ("ingress.dnsPolicy", "ingress.dnsConfig with nameservers"), {}),
     ({"podSecurityContext": {"runAsUser": 0}}, ("podSecurityContext.runAsUser", "runAsNonRoot"), {}),
     ({"securityContext": {"privileged": True}}, ("securityContext.privileged", "allowPrivilegeEscalation"), {}),
     (
@@ -356,12 +361,12 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     (
         {"ingress": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
-        ("ingress.tolerations[0]", "Exists with a value"),
+        ("ingress.tolerations[0].operator", "ingress.tolerations[0].value to be left out"),
         {},
     ),
     (
         {"ingress": {"initContainers": [{**SIDECAR, "livenessProbe": {"exec": {"command": ["x"]}}}]}},
-        ("ingress.initContainers side.livenessProbe", "restartPolicy Always"),
+        ("ingress.initContainers side.livenessProbe", "restartPolicy to be Always"),
         {},
     ),
     (
@@ -374,7 +379,16 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("ingress.readinessProbe.custom.terminationGracePeriodSeconds",),
         {},
     ),
-    ({"ingress": {"extraVolumeMounts": [{**MOUNT, "subPath": "../y"}]}}, ("ingress.extraVolumeMounts", "../y"), {}),
+    (
+        {"ingress": {"extraVolumeMounts": [{**MOUNT, "subPath": "x", "subPathExpr": "y"}]}},
+        ("ingress.extraVolumeMounts tmp.subPath", "ingress.extraVolumeMounts tmp.subPathExpr to be left out"),
+        {},
+    ),
+    (
+        {"ingress": {"dnsConfig": {"searches": ["a" * 250] * 9}}},
+        ("ingress.dnsConfig.searches has 2258 characters", "2048"),
+        {},
+    ),
     (
         {"ingress": {"topologySpreadConstraints": [{**BY_ZONE, "minDomains": 2}]}},
         ("ingress.topologySpreadConstraints", "minDomains"),
@@ -433,17 +447,17 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     (
         {"tls": {"enabled": True, "certManager": {"enabled": True, "issuerRef": {"name": "a", "kind": "issuer"}}}},
-        ("tls.certManager.issuerRef.kind is issuer", "tls.certManager.issuerRef.group"),
+        ("tls.certManager.issuerRef.kind to be Issuer or ClusterIssuer", "tls.certManager.issuerRef.group", '"issuer"'),
         {},
     ),
     (
         {"prometheusOperator": {"serviceMonitor": {"enabled": True, "relabelings": [{"sourceLabels": ["a"]}]}}},
-        ("prometheusOperator.serviceMonitor.relabelings", "replace without targetLabel"),
+        ("prometheusOperator.serviceMonitor.relabelings[0].action", "targetLabel to be given"),
         {},
     ),
     (
         {"prometheusOperator": {"prometheusRule": {"enabled": True, "extraRules": [{"expr": "1"}]}}},
-        ("prometheusOperator.prometheusRule.extraRules", "alert and record"),
+        ("prometheusOperator.prometheusRule.extraRules[0].alert", "record to be given"),
         {},
     ),
     (
@@ -459,12 +473,12 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
                 "ingress": {"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]},
             }
         },
-        ("networkPolicy leaves 11.0.0.0/16 out of 10.0.0.0/8", "except"),
+        ("networkPolicy.ingress.from[0].ipBlock leaves 11.0.0.0/16 out of 10.0.0.0/8", "except"),
         {},
     ),
     (
         {"ingress": {"extraContainers": [{**SIDECAR, "restartPolicyRules": [RULE]}]}},
-        ("ingress.extraContainers side has restartPolicyRules without restartPolicy",),
+        ("ingress.extraContainers side.restartPolicyRules", "side.restartPolicy to be given"),
         {},
     ),
     (
@@ -474,12 +488,12 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     (
         {"ingress": {"topologySpreadConstraints": [{**BY_ZONE, "matchLabelKeys": ["a"]}]}},
-        ("ingress.affinity or topologySpreadConstraints", "matchLabelKeys without labelSelector"),
+        ("ingress.topologySpreadConstraints[0].matchLabelKeys", "labelSelector to be given"),
         {},
     ),
     (
         {"keda": {"enabled": True, "extraTriggers": [{**CRON, "useCachedMetrics": True}]}},
-        ("keda.extraTriggers", "useCachedMetrics of a cron trigger"),
+        ('keda.extraTriggers[0].type is "cron"', "useCachedMetrics to be left out"),
         {},
     ),
     (
@@ -499,17 +513,17 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     ),
     (
         {"ingress": {"extraVolumes": [{"name": "a", "downwardAPI": {"items": [{"path": "b", **share()}]}}]}},
-        ("ingress.extraVolumes a", "resourceFieldRef without containerName"),
+        ("ingress.extraVolumes a.downwardAPI.items[0].resourceFieldRef", "to name a container"),
         {},
     ),
     (
         {"ingress": {"extraEnv": [{"name": "A", "valueFrom": share(containerName="gati-ingress")}]}},
-        ("ingress holds a resourceFieldRef", '"gati-ingress"', "its kind: ingress"),
+        ("ingress.extraEnv A.valueFrom.resourceFieldRef", '"gati-ingress"', "its kind: ingress"),
         {},
     ),
     (
         {"ingress": {"initContainers": [{**SIDECAR, "resizePolicy": [RESIZE]}]}},
-        ("ingress.initContainers side.resizePolicy", "restartPolicy Always"),
+        ("ingress.initContainers side.resizePolicy", "restartPolicy to be Always"),
         {},
     ),
     (
@@ -520,6 +534,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
     (
         routed({"type": "RequestMirror", "requestMirror": {**COPY, "fraction": {"numerator": 101}}}),
         ("httpRoute.filters", "101 of 100"),
+        {},
+    ),
+    (
+        relabelled(targetLabel="a", regex="*.b"),
+        ("serviceMonitor.metricRelabelings[0].regex", '"*.b", which is no regular'),
         {},
     ),
 ]
@@ -553,7 +572,7 @@ TWICE: list[tuple[dict[str, Any], str]] = [
                 }
             },
         ),
-        "ingress.initContainers first and ingress.extraContainers side",
+        "ingress.initContainers first.ports and ingress.extraContainers side.ports",
     ),
     *(
         (chosen(matchLabelKeys=[HASH], **other), "ingress.affinity.podAntiAffinity")
@@ -606,17 +625,17 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     (monitor("08s", "9s"), ("prometheusOperator.serviceMonitor.scrapeTimeout is 9s",)),
     (
         {"tls": {"enabled": True, "certManager": {"enabled": True, "issuerRef": {"name": "a", "kind": None}}}},
-        ("tls.certManager.issuerRef.kind is nothing",),
+        ("tls.certManager.issuerRef.kind", 'that is ""'),
     ),
     ({"ingress": {"lifecycle": {"postStart": {"sleep": {"seconds": 60}}}}}, ("lifecycle.postStart sleeps for 60",)),
     (
         {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.2.3/31"]}}]}},
-        ("networkPolicy holds the network 10.1.2.3/31",),
+        ("networkPolicy.dns[0].ipBlock holds the network 10.1.2.3/31",),
     ),
     *(
         (
             {"networkPolicy": {"enabled": True, "routeManager": {"extraFrom": [{"ipBlock": block}]}}},
-            (f"networkPolicy {what}",),
+            (f"networkPolicy.routeManager.extraFrom[0].ipBlock {what}",),
         )
         for block, what in (
             ({"cidr": "fd00::1/8"}, "holds the network fd00::1/8"),
@@ -709,20 +728,22 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         {"ingress": {"topologySpreadConstraints": [BY_ZONE, {**BY_ZONE, "maxSkew": 1}]}},
         ("ingress.topologySpreadConstraints",),
     ),
-    ({"ingress": {"extraEnv": [{"name": "NONE", "valueFrom": {}}]}}, ("ingress.extraEnv", "NONE")),
     (
         {"ingress": {"extraContainers": [{**SIDECAR, "livenessProbe": {"periodSeconds": 5}}]}},
         ("ingress.extraContainers side.livenessProbe names nothing to do",),
     ),
     (
         {"ingress": {"lifecycle": {"preStop": {"httpGet": {"port": "admin"}}}}},
-        ('ingress.lifecycle.preStop.httpGet.port is "admin"',),
+        ('ingress.lifecycle.preStop has the port "admin"',),
     ),
     (
         {"ingress": {"extraContainers": [{**SIDECAR, "resources": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}}]}},
         ("ingress.extraContainers side.resources.requests.cpu is 2", "limits.cpu 1"),
     ),
-    ({"networking": {"ipFamilies": ["IPv4", "IPv6"]}}, ('networking.ipFamilyPolicy is ""', "networking.ipFamilies")),
+    (
+        {"networking": {"ipFamilies": ["IPv4", "IPv6"]}},
+        ("networking.ipFamilyPolicy", "networking.ipFamilies", 'that is ""'),
+    ),
     (
         {
             "tls": {"enabled": True, "secretName": "one", "certManager": {"enabled": True, "issuerRef": {"name": "i"}}},
@@ -765,7 +786,7 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         },
         ("tls.certManager.duration is 30m",),
     ),
-    ({"tolerations": [{"value": "b"}]}, ("tolerations[0]", "Equal without a key")),
+    ({"tolerations": [{"value": "b"}]}, ("tolerations[0].key to be given",)),
     ({"tolerations": [{"key": "a", "tolerationSeconds": 5}]}, ("tolerations[0]", "NoExecute")),
     ({"podSecurityContext": {"sysctls": [SYSCTL, SYSCTL]}}, ("podSecurityContext.sysctls", SYSCTL["name"])),
     ({"commonLabels": {"true": "x"}}, ("commonLabels has the key true",)),
@@ -809,16 +830,181 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         relabelled(action="LabelDrop", sourceLabels=["a"]),
-        ("serviceMonitor.metricRelabelings", "to labeldrop with more"),
+        ("serviceMonitor.metricRelabelings", '"LabelDrop"', "sourceLabels to be left out"),
     ),
-    (relabelled(targetLabel="a", regex="*.b"), ("serviceMonitor.metricRelabelings", '"*.b", which is no regex')),
     (
         {"prometheusOperator": {"prometheusRule": {"enabled": True, "extraRules": [{**RECORD, "for": "5m"}]}}},
-        ("prometheusOperator.prometheusRule.extraRules", '"for":"5m"', "alert alone"),
+        ("prometheusOperator.prometheusRule.extraRules", "extraRules[0].for to be left out"),
     ),
     (
         {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}], "matches": [{"queryParams": [FIELD, FIELD]}]}},
         ("httpRoute.matches[0].queryParams", "canary", "twice"),
+    ),
+]
+# What a field needs beside it: values, the field's key, and the other's.
+BESIDE: list[tuple[dict[str, Any], str, str]] = [
+    *(
+        ({"podAnnotations": {COST: cost}}, f"podAnnotations.{COST}", f"podAnnotations.{COST} to be a whole number")
+        for cost in ("high", "007", "+5", "9999999999")
+    ),
+    (
+        {"routeManager": {"service": {"annotations": {RANGES: "10.0.0.0/8"}}}},
+        "routeManager.service.annotations",
+        "routeManager.service.type to be LoadBalancer",
+    ),
+    (
+        {"ingress": {"service": {"type": "NodePort", "loadBalancerClass": "a.b/c"}}},
+        "ingress.service.loadBalancerClass",
+        "ingress.service.type",
+    ),
+    (
+        with_volume(
+            ephemeral={
+                "volumeClaimTemplate": {
+                    "spec": {
+                        "accessModes": ["ReadWriteOnce", "ReadWriteOncePod"],
+                        "resources": {"requests": {"storage": 1}},
+                    }
+                }
+            }
+        ),
+        "ingress.extraVolumes disk.ephemeral.volumeClaimTemplate.spec.accessModes",
+        "accessModes to be ReadWriteOncePod alone",
+    ),
+    *(
+        ({"ingress": {"extraEnvFrom": [source]}}, "ingress.extraEnvFrom[0].configMapRef", other)
+        for source, other in (
+            ({"configMapRef": {"name": "a"}, "secretRef": {"name": "a"}}, "secretRef to be left out"),
+            ({"prefix": "A_"}, "secretRef to be given"),
+        )
+    ),
+    *(
+        (
+            {"networkPolicy": {"enabled": True, "dns": [{"ipBlock": {"cidr": "10.0.0.0/8"}, other: {}}]}},
+            "networkPolicy.dns[0].ipBlock",
+            f"{other} to be left out",
+        )
+        for other in ("podSelector", "namespaceSelector")
+    ),
+    *(
+        ({"podSecurityContext": {"seccompProfile": profile}}, f"podSecurityContext.seccompProfile.{key}", other)
+        for profile, key, other in (
+            ({"type": "Localhost"}, "type", "localhostProfile to be given"),
+            ({"localhostProfile": "a"}, "localhostProfile", "type to be Localhost"),
+        )
+    ),
+    (
+        {
+            "ingress": {
+                "extraVolumeMounts": [
+                    {
+                        **MOUNT,
+                        "readOnly": True,
+                        "recursiveReadOnly": "IfPossible",
+                        "mountPropagation": "HostToContainer",
+                    }
+                ]
+            }
+        },
+        "ingress.extraVolumeMounts tmp.recursiveReadOnly",
+        "mountPropagation to be None",
+    ),
+    *(
+        (
+            {
+                "ingress": {
+                    "extraVolumes": [
+                        {"name": "a", "projected": {"sources": [{"clusterTrustBundle": {"path": "b", **bundle}}]}}
+                    ]
+                }
+            },
+            f"clusterTrustBundle.{key}",
+            other,
+        )
+        for bundle, key, other in (
+            ({}, "name", "signerName to be given"),
+            ({"name": "a", "labelSelector": {}}, "labelSelector", "signerName to be given"),
+            ({"name": "a", "signerName": "a.b/c"}, "name", "signerName to be left out"),
+        )
+    ),
+    *(
+        (
+            {"prometheusOperator": {"prometheusRule": {"enabled": True, "extraRules": [{**RECORD, **more}]}}},
+            f"extraRules[0].{key}",
+            other,
+        )
+        for more, key, other in (
+            ({"alert": "a"}, "alert", "record to be left out"),
+            ({"annotations": {"a": "b"}}, "record", "annotations to be left out"),
+            ({"keep_firing_for": "5m"}, "record", "keep_firing_for to be left out"),
+        )
+    ),
+    *(
+        (
+            {"ingress": {"initContainers": [{**SIDECAR, key: {"exec": {"command": ["a"]}}}]}},
+            f"ingress.initContainers side.{key}",
+            "restartPolicy to be Always",
+        )
+        for key in ("readinessProbe", "startupProbe")
+    ),
+    (
+        {"ingress": {"initContainers": [{**SIDECAR, "lifecycle": {}}]}},
+        "ingress.initContainers side.lifecycle",
+        "restartPolicy to be Always",
+    ),
+    *(
+        (routed(matches=[], filters=[{"type": "CORS", "cors": {key: ["*", other]}}]), f"cors.{key}", "to be * alone")
+        for key, other in (("allowMethods", "GET"), ("allowOrigins", "https://a.b"))
+    ),
+    *(
+        (
+            {"ingress": {"tolerations": [], "affinity": {"nodeAffinity": {ALWAYS: {"nodeSelectorTerms": [term]}}}}},
+            "nodeSelectorTerms[0].matchExpressions[0].operator",
+            "values to be " + other,
+        )
+        for term, other in (
+            (expression("In"), "texts of labels"),
+            (expression("NotIn", "-4"), "texts of labels"),
+            (expression("Exists", "b"), "left out"),
+            (expression("Gt", "1", "2"), "one number"),
+            (expression("Lt", "a"), "one number"),
+        )
+    ),
+    *(
+        ({"networkPolicy": {"enabled": True, "ingress": {"from": [{"podSelector": chooser}]}}}, "operator", other)
+        for chooser, other in (
+            (expression("NotIn"), "values to be texts of labels"),
+            (expression("DoesNotExist", "b"), "values to be left out"),
+        )
+    ),
+    *(
+        (relabelled(action=action, **given), "serviceMonitor.metricRelabelings[0].action", other)
+        for action, given, other in (
+            ("hashmod", {"targetLabel": "a"}, "modulus to be given"),
+            ("labeldrop", {"modulus": 2}, "modulus to be left out"),
+            ("LabelKeep", {"targetLabel": "a"}, "targetLabel to be left out"),
+        )
+    ),
+    *(
+        ({"ingress": {"extraEnv": [{"name": "A", "valueFrom": {"resourceFieldRef": given}}]}}, "resource", "divisor to")
+        for given in (
+            {"resource": "limits.cpu", "divisor": "1k"},
+            {"resource": "limits.memory", "divisor": "1m"},
+            {"resource": "requests.hugepages-2Mi", "divisor": "1m"},
+        )
+    ),
+    (
+        routed({"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplaceFullPath"}}}),
+        "httpRoute.filters[0].urlRewrite.path holds the type ReplaceFullPath",
+        "with nothing",
+    ),
+    *(
+        (
+            {"ingress": {"resources": {"limits": {"cpu": amount, "memory": "1Gi"}, "requests": {"cpu": amount}}}},
+            f"ingress.resources.limits.cpu is {amount}",
+            "a multiple of 1m",
+        )
+        for amount in ("500u", 0.0005, "1.0005", "1e-6")
     ),
 ]
 
@@ -835,6 +1021,30 @@ def test_so_does_that_of_its_siblings(values: dict[str, Any], keys: tuple[str, .
     message = render_error(values)
     assert "validate.yaml" in message
     assert not [key for key in keys if key not in message], message
+
+
+@pytest.mark.parametrize(("values", "key", "other"), BESIDE)
+def test_what_a_field_needs_beside_it_is_named(values: dict[str, Any], key: str, other: str) -> None:
+    message = render_error(values)
+    assert "validate.yaml" in message
+    assert key in message
+    assert other in message
+
+
+def test_every_rule_has_a_case() -> None:
+    """Each line of the table is what some values are refused for."""
+    (table,) = re.findall(r'define "gati.rules.needs" -}}\n(.*?){{- end', RULES.read_text(), re.DOTALL)
+    refused = [(values, options) for values, _, options in CASES] + [(values, {}) for values, *_ in SIBLINGS + BESIDE]
+    said = "\n".join(render_error(values, **options) for values, options in refused)
+    for keys, field, _, other, _, words in yaml.safe_load(table):
+        at = rf"\S*({'|'.join(keys)})( [^ .]+|\[\d+\]|\.custom)?" if keys else r"[^:\n]*"
+        assert re.search(
+            rf"{at}\.{re.escape(field)} is .*, which needs [^\n]*\.{re.escape(other)} {re.escape(words)},", said
+        ), (
+            keys,
+            field,
+            other,
+        )
 
 
 @pytest.mark.parametrize(("values", "where"), TWICE, ids=[where for _, where in TWICE])
@@ -946,6 +1156,7 @@ def test_every_refusal_has_a_case() -> None:
             }
         },
         {"keda": {"enabled": True}, "ingress": {"prometheus": None}},
+        {"pdb": None, "httpRoute": None, "externalIngress": None, "networking": None, "tests": None, "tls": None},
         {"externalIngress": {"enabled": True}, "tls": None},
         monitor("60s", "1m"),
         monitor("1d12h", "36h"),
@@ -1009,15 +1220,12 @@ CLAIM = {"accessModes": ["ReadWriteOnce"], "volumeAttributesClassName": "a", "re
             "podCertificate",
             34,
         ),
-        ({"configMap": {"name": "a", "defaultUser": 1}}, "defaultUser", 37),
-        ({"secret": {"secretName": "a", "items": [{"key": "b", "path": "c", "mode": 256, "user": 1}]}}, "user", 37),
-        ({"emptyDir": {"mode": 448}}, "mode", 37),
     ],
 )
 def test_a_field_that_an_older_cluster_lacks_is_refused_there(source: dict[str, Any], field: str, version: int) -> None:
     values = {"ingress": {"extraVolumes": [{"name": "a", **source}]}}
     message = render_error(values, kube_version=f"1.{version - 1}.0")
-    assert f"ingress.extraVolumes's {field} needs Kubernetes 1.{version}" in message
+    assert re.search(rf"ingress\.extraVolumes a\.(\S+\.)?{field} is .*, which needs Kubernetes 1\.{version}", message)
     assert render(values, kube_version=f"1.{version}.0")
 
 
@@ -1026,23 +1234,37 @@ def test_a_field_that_an_older_cluster_lacks_is_refused_there(source: dict[str, 
     [
         ({"podSecurityContext": {"supplementalGroupsPolicy": "Strict"}}, "supplementalGroupsPolicy", 33),
         ({"podSecurityContext": {"seLinuxChangePolicy": "Recursive"}}, "seLinuxChangePolicy", 33),
-        ({"ingress": {"extraEnv": [{"name": "2FA"}]}}, "ingress.extraEnv's name 2FA", 32),
+        ({"ingress": {"extraEnv": [{"name": "2FA"}]}}, "ingress.extraEnv 2FA.name", 32),
         (
             {"routeManager": {"initContainers": [{**SIDECAR, "env": [{"name": "a b"}]}]}},
-            "routeManager.initContainers side.env's name a b",
+            "routeManager.initContainers side.env a b.name",
             32,
         ),
-        ({"ingress": {"extraEnvFrom": [{"prefix": "2-", "secretRef": {"name": "a"}}]}}, "extraEnvFrom's prefix 2-", 32),
-        ({"ingress": {"dnsConfig": {"searches": ["_tcp.a.b"]}}}, "ingress.dnsConfig's search _tcp.a.b", 33),
-        ({"ingress": {"lifecycle": {"preStop": {"sleep": {"seconds": 0}}}}}, "ingress.lifecycle.preStop.sleep", 33),
+        (
+            {"ingress": {"extraEnvFrom": [{"prefix": "2-", "secretRef": {"name": "a"}}]}},
+            "ingress.extraEnvFrom[0].prefix",
+            32,
+        ),
+        ({"ingress": {"dnsConfig": {"searches": ["_tcp.a.b"]}}}, "ingress.dnsConfig.searches", 33),
+        (
+            {"ingress": {"lifecycle": {"preStop": {"sleep": {"seconds": 0}}}}},
+            "ingress.lifecycle.preStop.sleep.seconds",
+            33,
+        ),
         (boxed(resizePolicy=[RESIZE]), "ingress.extraContainers side.resizePolicy", 33),
+        (
+            boxed(restartPolicy="Never", restartPolicyRules=[{**RULE, "action": "RestartAllContainers"}]),
+            "ingress.extraContainers side.restartPolicyRules",
+            36,
+        ),
     ],
 )
 def test_what_an_older_cluster_leaves_out_or_refuses_is_refused_there(
     values: dict[str, Any], named: str, version: int
 ) -> None:
     """By the release from which its feature gate is on, not that of the field."""
-    assert f"{named} needs Kubernetes 1.{version}" in render_error(values, kube_version=f"1.{version - 1}.0")
+    message = render_error(values, kube_version=f"1.{version - 1}.0")
+    assert re.search(rf"{re.escape(named)} is .*, which needs Kubernetes 1\.{version},", message)
     assert render(values, kube_version=f"1.{version}.0")
 
 

@@ -119,9 +119,9 @@ Takes (list ROOT KEY MAP...).
 {{- include "gati.under" (list (index . 1) $merged) -}}
 {{- end }}
 
-{{/* A scalar as text: booleans and numbers as they were written, integers never in exponent form. */}}
+{{/* A value as text: booleans and numbers as they were written, integers never in exponent form, "" for none. */}}
 {{- define "gati.text" -}}
-{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
+{{- if kindIs "string" . }}{{ . }}{{ else if not (kindIs "invalid" .) }}{{ toJson . }}{{ end -}}
 {{- end }}
 
 {{/* A scalar as text, its templates evaluated where `templates` asks for it. Takes (list ROOT WHAT VALUE). */}}

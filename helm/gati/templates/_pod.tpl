@@ -18,7 +18,7 @@ spec:
   {{- with .values.minReadySeconds }}
   minReadySeconds: {{ . }}
   {{- end }}
-  {{- with include "gati.pods" .root.Values.revisionHistoryLimit }}
+  {{- with include "gati.text" .root.Values.revisionHistoryLimit }}
   revisionHistoryLimit: {{ . }}
   {{- end }}
   strategy:

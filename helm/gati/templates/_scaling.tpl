@@ -22,7 +22,7 @@ none
 {{/* The fewest replicas of the ingress that a healthy cluster may run, but for none with keda.idleReplicaCount: the
 scaler's minimum, or replicaCount. */}}
 {{- define "gati.ingress.minReplicas" -}}
-{{- if and (include "gati.ingress.mayBeNone" .) (not (include "gati.pods" .Values.keda.idleReplicaCount)) -}}
+{{- if and (include "gati.ingress.mayBeNone" .) (not (include "gati.text" .Values.keda.idleReplicaCount)) -}}
 0
 {{- else if eq (include "gati.ingress.scaler" .) "none" -}}
 {{ include "gati.text" .Values.ingress.replicaCount }}
@@ -31,20 +31,15 @@ scaler's minimum, or replicaCount. */}}
 {{- end -}}
 {{- end }}
 
-{{/* A value of the disruption budget as text, "" where there is none. */}}
-{{- define "gati.pods" -}}
-{{- if not (kindIs "invalid" .) }}{{ include "gati.text" . }}{{ end -}}
-{{- end }}
-
 {{/*
 The disruption budget of the ingress, one line. With one replica or none, any minAvailable above zero would block every
 drain: one pod may then be away.
 */}}
 {{- define "gati.ingress.budget" -}}
-{{- $least := include "gati.pods" .Values.pdb.minAvailable -}}
+{{- $least := include "gati.text" .Values.pdb.minAvailable -}}
 {{- $single := le (include "gati.ingress.minReplicas" . | int) 1 -}}
 {{- if not $least -}}
-maxUnavailable: {{ include "gati.pods" .Values.pdb.maxUnavailable | default "1" }}
+maxUnavailable: {{ include "gati.text" .Values.pdb.maxUnavailable | default "1" }}
 {{- else if and $single (not (has $least (list "0" "0%"))) -}}
 maxUnavailable: 1
 {{- else -}}

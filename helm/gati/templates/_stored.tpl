@@ -57,7 +57,7 @@ serviceAccountToken: {expirationSeconds: 3600}
 {{/* A quantity as the API server writes it: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m, 1e8 is 100e6. Other text is
 kept. */}}
 {{- define "gati.quantity" -}}
-{{- $text := include "gati.pods" . -}}
+{{- $text := include "gati.text" . -}}
 {{- $number := regexFind "^[0-9.]+" $text -}}
 {{- $unit := trimPrefix $number $text -}}
 {{- $value := float64 $number -}}
@@ -105,7 +105,7 @@ kept. */}}
 
 {{/* A quantity as a plain number, to be compared. */}}
 {{- define "gati.amount" -}}
-{{- $text := include "gati.pods" . -}}
+{{- $text := include "gati.text" . -}}
 {{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text -}}
 {{- $factors := dict "" 1.0 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
 {{- $binary := dict "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 -}}
