@@ -132,16 +132,13 @@ def planned_node(plan: NodePlan) -> Answer:
 
 
 def planned_images(plan: Sequence[PlannedImage]) -> View:
+    words = {True: "there", False: "missing"}
     return View(
         "Images that would be built",
         ("image", "now", "base", "now"),
-        tuple((p.reference, _presence(p.there), p.base, _presence(p.base_there)) for p in plan),
+        tuple((p.reference, words[p.there], p.base, words[p.base_there]) for p in plan),
         [dataclasses.asdict(p) for p in plan],
     )
-
-
-def _presence(there: bool) -> str:
-    return "there" if there else "missing"
 
 
 def lint(outcome: Lint) -> View | Answer:
