@@ -14,6 +14,16 @@ def load(data: str | bytes, **options: Any) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping in which no key stands twice: of those that differ by their case a program in Go takes the last.
+
+    For `load`, as `object_pairs_hook`. Raises ValueError.
+    """
+    if len({key.casefold() for key, _ in pairs}) < len(pairs):
+        raise ValueError(f"a key stands twice: {', '.join(key for key, _ in pairs)}")
+    return dict(pairs)
+
+
 def first(text: str) -> Any:
     """The first value in `text`, whatever follows it, as a decoder of Go reads it. Raises ValueError."""
     try:

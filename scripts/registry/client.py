@@ -80,7 +80,8 @@ class Found:
         """Digest and size of the chart archive. Raises NoChartError where the manifest is not a chart's."""
         found = self.media_type
         try:
-            layers = [layer for layer in json_read.load(self.content)["layers"] if layer["mediaType"] in _LAYER_TYPES]
+            told = json_read.load(self.content, object_pairs_hook=json_read.once)
+            layers = [layer for layer in told["layers"] if layer["mediaType"] in _LAYER_TYPES]
             found += f" with {len(layers)} of them"
             (layer,) = layers
             if DIGEST.fullmatch(layer["digest"]):
@@ -96,7 +97,8 @@ class Found:
         if self.media_type not in _INDEX_TYPES:
             return ()
         try:
-            digests = tuple(dict.fromkeys(str(entry["digest"]) for entry in json_read.load(self.content)["manifests"]))
+            told = json_read.load(self.content, object_pairs_hook=json_read.once)
+            digests = tuple(dict.fromkeys(str(entry["digest"]) for entry in told["manifests"]))
             if len(digests) <= _MOST_LISTED and all(map(DIGEST.fullmatch, digests)):
                 return digests
         except MALFORMED:

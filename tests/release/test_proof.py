@@ -250,6 +250,7 @@ def test_a_statement_about_another_digest_fails(shelf: Shelf) -> None:
         *(("config", value, "cannot be read") for value in (None, list[str](), "x")),
         ("config/size", "x", "cannot be read"),
         ("layers/0/size", 1, "damaged"),
+        ("Layers", list[str](), "is no chart"),  # by which helm would go, since it is written in Go
     ],
 )
 def test_a_manifest_of_another_form_is_told(shelf: Shelf, place: str, value: Any, told: str) -> None:
