@@ -374,6 +374,7 @@ def _all() -> Iterator[Mutation]:
         "Service/route-manager spec.ports[grpc].name",
         "others name it",
         text(NETWORK, "- name: grpc\n", "- name: rpc\n"),
+        text("templates/validate.yaml", '"grpc" (list', '"rpc" (list'),
     )
     yield one(
         "a further port",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.render.everything import EVERYTHING, HTTP_ROUTE, merged
 from tests.render.figures import INGRESS
-from tests.render.harness import container, pod, render
+from tests.render.harness import pod, render
 
 ENVIRONMENTS = ("values-dev.yaml", "values-staging.yaml", "values-prod.yaml")
 
@@ -80,8 +80,9 @@ def test_a_reference_to_a_field_says_its_version(values: dict[str, Any]) -> None
 )
 def test_a_quantity_is_written_as_the_api_server_writes_it(written: Any, stored: str) -> None:
     """What resource.Quantity makes of it, in k8s.io/apimachinery."""
-    values = {"ingress": {"resources": {"limits": {"ephemeral-storage": written}}}}
-    assert container(render(values).one("Deployment", INGRESS))["resources"]["limits"]["ephemeral-storage"] == stored
+    values = {"ingress": {"extraVolumes": [{"name": "scratch", "emptyDir": {"sizeLimit": written}}]}}
+    volumes = pod(render(values).one("Deployment", INGRESS))["volumes"]
+    assert [one["emptyDir"] for one in volumes if one["name"] == "scratch"] == [{"sizeLimit": stored}]
 
 
 def test_a_users_containers_are_treated_alike() -> None:
