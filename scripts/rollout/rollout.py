@@ -364,25 +364,27 @@ class _Operation:
         patience, news = Patience(), time.monotonic() + _NEWS
         look = time.monotonic() + _ELSEWHERE
         running: dict[str, float] = {}
+        ended = False
         while time.monotonic() < end:
+            if ended:
+                time.sleep(_LOOK)  # waiting for what has ended takes no time
             status = process.wait(_LOOK)
             if status or _FAILS in self.said():
                 return self.verb == "uninstall" and bool(_GOING.search(self.said())), None
-            if status == 0:
-                if self.verb not in _MAKING:
-                    return True, None
-                time.sleep(_LOOK)
-            if status == 0 or time.monotonic() > look:
+            ended = status == 0
+            if ended and self.verb not in _MAKING:
+                return True, None
+            if ended or time.monotonic() > look:
                 look += _NEWS
                 view.join(self._rollout.elsewhere())
             view.refresh()
-            if status == 0 and not view.caught_up():
+            if ended and not view.caught_up():
                 continue
             scene, now = view.scene(), time.monotonic()
             found = suspicions(scene)
             proofs = unproven(scene)
             running = {key: running.get(key, now) for key in proofs}
-            if status == 0:
+            if ended:
                 # helm is content with a container that has just begun to run; what crashes then is looked at.
                 found = tuple(one for one in found if one.cause.kind in _UNSEEN)
                 if not found and all(now - since >= proofs[key] for key, since in running.items()):
