@@ -205,7 +205,8 @@ def load_config(root: Path, *, environ: Mapping[str, str] = os.environ, **overri
             flag = _file(Path.cwd(), flag, name) if name in _FILES else flag
             given[name] = Path.cwd() / flag if isinstance(flag, Path) else flag
     home = _table(root / "pyproject.toml")
-    own = (root / str(home.get("chart", Config.chart))).resolve()
+    where = f"{shown(root / 'pyproject.toml')}: [tool.gati] chart"
+    own = (root / _value(fields["chart"], home.get("chart", Config.chart), where)).resolve()
     chart = (root / given.get("chart", own)).resolve()
     project, table = _nearest(chart, root, home)
     values, particular = _read(project, table, chart, fields)
@@ -421,10 +422,10 @@ def _file(base: Path, name: str, where: str) -> str:
 def whole_number(value: Any, where: str, *, least: int = 0, most: int | None = None) -> int:
     """`value` as a whole number from `least` to `most`. Raises ConfigError naming `where`."""
     try:
-        number = int(value)
-    except (TypeError, ValueError):
+        number = int(str(value))  # as it is written: of 80.5, of true and of inf it would make numbers, or fail
+    except ValueError:
         number = None
-    if number is None or isinstance(value, bool) or number < least or (most is not None and number > most):
+    if number is None or number < least or (most is not None and number > most):
         limits = f"from {least} to {most}" if most is not None else f"of {least} or more"
         raise ConfigError(f"{where} is not usable", expected=f"a whole number {limits}", found=repr(value))
     return number

@@ -112,6 +112,8 @@ def test_a_table_for_no_chart_at_all_is_told(tmp_path: Path) -> None:
         ("images = 'maybe'\n", {}, {}, r"\[tool.gati\] images has an unknown value"),
         ('dist = "a\\u0000"\n', {}, {}, r"\[tool.gati\] dist has the wrong type"),
         ('charts = ["a\\u0000"]\n', {}, {}, r"\[tool.gati\] charts has the wrong type"),
+        ('chart = "a\\u0000"\n', {}, {}, r"\[tool.gati\] chart has the wrong type"),
+        *((f"http_port = {port}\n", {}, {}, r"http_port is not usable") for port in ("80.5", "inf", "nan", "true")),
         ("", {"GATI_PLAIN_HTTP": "perhaps"}, {}, "GATI_PLAIN_HTTP has the wrong type"),
         ("", {"GATI_HTTP_PORT": "many"}, {}, "GATI_HTTP_PORT is not usable"),
         ("", {}, {"plain_http": "perhaps"}, "--plain-http has the wrong type"),
@@ -173,6 +175,8 @@ def test_files_that_are_named_begin_at_the_project_or_at_home(tmp_path: Path, mo
     assert config.registry_cert == str(tmp_path / "mine.pem")
     assert config.ca_bundle == str(tmp_path / "home" / "all.pem")
     assert config.registry_key == ""
+    (tmp_path / "pyproject.toml").write_text('[tool.gati]\nchart = "~/chart"\n')
+    assert load_config(tmp_path, environ={}).chart == tmp_path / "home" / "chart"
 
 
 @pytest.mark.parametrize("name", ["signing_key", "registry_key", "registry_ca"])
