@@ -60,6 +60,8 @@ def _machine() -> str:
     text = platform.node()
     with contextlib.suppress(OSError):
         text += Path("/etc/machine-id").read_text(encoding="utf-8")
+    with contextlib.suppress(OSError):  # containers of one host, and of its name, do not see each other's processes
+        text += str(Path("/proc/self/ns/pid").readlink())
     return sha256(text)[:6]
 
 

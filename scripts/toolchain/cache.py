@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ class Cache:
         file.rename(fresh / file.name)
         _write_receipt(fresh, fresh / file.name, sha256(fresh / file.name))
         if entry.exists():  # damaged: out of the way first, since rename wants an empty target
-            entry.rename(scratch / f"{entry.name}.damaged")
+            shutil.move(entry, scratch / f"{entry.name}.damaged")  # a layer of an image's has no rename of a folder
         fresh.rename(entry)
 
     @contextlib.contextmanager

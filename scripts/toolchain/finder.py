@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ class Toolchain:
                         self._say(f"{folder} is not what was unpacked: unpacking it anew")
                     self._go.unpack(module, scratch / "module")
                     with contextlib.suppress(FileNotFoundError):
-                        folder.rename(scratch / "damaged")
+                        shutil.move(folder, scratch / "damaged")
                     (scratch / "module").rename(folder)
         self._verified.add(folder)
         return folder

@@ -177,6 +177,16 @@ def test_a_mark_is_of_this_process_while_it_lasts(killed: str) -> None:
         assert not orphaned(other), other
 
 
+def test_processes_that_are_not_seen_from_here_are_of_another_machine(root: Path) -> None:
+    """As two containers have the name of their host, and one cache: the number of a process means nothing then."""
+    apart = ("unshare", "--map-root-user", "--pid", "--fork")
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no processes can be set apart here")
+    code = "from scripts.core.owner import mark; print(mark())"
+    told = subprocess.run([*apart, sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert told.stdout.partition("-")[0] != mark().partition("-")[0]
+
+
 def test_checkouts_have_names_of_their_own(config: Config, tmp_path: Path) -> None:
     other = replace(config, root=tmp_path)
     assert config.checkout != other.checkout

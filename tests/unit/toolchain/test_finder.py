@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -331,6 +332,23 @@ class TestDamaged:
         assert said_by(machine.toolchain().path("hello")) == f"hello {VERSION}"
         assert machine.built() == 2
         assert not (machine.folder / "was-run").exists()
+
+    def test_what_stands_in_a_layer_of_an_image_is_replaced_too(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where no folder can be renamed: https://docs.kernel.org/filesystems/overlayfs.html#renaming-directories."""
+        folder, tool, rename = machine.toolchain().source("hello"), machine.toolchain().path("hello"), os.rename
+        tool.write_text("damaged")
+        (folder / "docs" / "crd.yaml").write_text("damaged")
+
+        def layered(source: Path, target: Path) -> None:
+            if source in (folder, tool.parent):
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source))
+            rename(source, target)
+
+        monkeypatch.setattr(os, "rename", layered)
+        assert said_by(machine.toolchain().path("hello")) == f"hello {VERSION}"
+        assert (machine.toolchain().source("hello") / "docs" / "crd.yaml").read_text() == FILES["docs/crd.yaml"]
 
     def test_a_copied_cache_is_taken_by_its_content(self, machine: Machine) -> None:
         machine.toolchain().path("hello")
