@@ -93,7 +93,7 @@ def limit(error: OSError) -> dict[str, Any]:
         return {"run": f"unset large variables, or ulimit -s 8192, then {SAME_COMMAND}", "doctor": ""}
     if error.errno == errno.ENOENT and error.filename is None:
         if "temporary directory" in str(error):  # as Python names all that it has tried
-            return {"run": f"make room in one of them, or set TMPDIR, then {SAME_COMMAND}"}
+            return {"run": f"make room in one of them, set TMPDIR, or raise ulimit -f, then {SAME_COMMAND}"}
         # As the system says it of the current folder alone.
         return {"found": "the current folder is gone", "run": "cd to a folder that is there", "doctor": ""}
     return {}

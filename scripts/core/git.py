@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import posixpath
@@ -11,6 +12,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from scripts.core.command import Result, Runner
 from scripts.core.errors import (
@@ -23,6 +25,7 @@ from scripts.core.errors import (
     GitError,
     ToolError,
     last_words,
+    limit,
 )
 from scripts.core.owner import temporary
 
@@ -534,18 +537,14 @@ class Repository:
             raise GitError(message, found=last_words(error.stderr, 8), run=run, code=TOOL) from error
         except CommandFailed as error:
             said = error.stderr.strip() or error.stdout.strip() or "git gives no reason: it may have been a hook"
-            # The second of files, without a reason; the third ends git by a signal.
-            full = re.search("No space left on device|unable to write|File size limit exceeded", said)
-            room = "make room there, or set TMPDIR"
-            if full and "limit" in full[0]:
-                room = f"ulimit -f unlimited, then {SAME_COMMAND}"
-            raise GitError(
-                f"git {what} failed in {self.root}",
-                found=last_words(said, 8),
-                run=room if full else self._way_out(said),
-                code=OUTSIDE if full else None,
-                doctor="disk" if full else None,
-            ) from error
+            told: dict[str, Any] = {"code": OUTSIDE, "doctor": "disk"}
+            if "File size limit exceeded" in said:  # by a signal
+                told |= limit(OSError(errno.EFBIG, said))
+            elif re.search("No space left on device|unable to write", said):  # the latter of files, without a reason
+                told["run"] = "make room there, or set TMPDIR"
+            else:
+                told = {"run": self._way_out(said)}
+            raise GitError(f"git {what} failed in {self.root}", found=last_words(said, 8), **told) from error
 
     def _way_out(self, said: str) -> str:
         """What to run after a git that ended with the words `said`."""

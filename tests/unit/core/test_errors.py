@@ -33,7 +33,7 @@ def test_where_something_was_done_the_same_command_goes_on_and_is_named_once(run
     ("error", "code", "run"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), OUTSIDE, "make room in "),
-        (OSError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), OUTSIDE, "or set TMPDIR"),
+        (OSError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), OUTSIDE, "or raise ulimit -f"),
         (OSError(errno.EFBIG, "File too large"), OUTSIDE, "ulimit -f unlimited"),
         (OSError(errno.E2BIG, "Argument list too long", "helm"), OUTSIDE, "ulimit -s 8192"),
         (OSError(errno.EMFILE, "Too many open files", "file"), OUTSIDE, "ulimit -n 1024"),

@@ -93,7 +93,7 @@ def test_a_limit_on_files_ends_git_and_is_none_of_the_repositorys_faults(reposit
             repository.keep(os.urandom(9000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert (told.value.code, told.value.run) == (4, f"ulimit -f unlimited, then {SAME_COMMAND}")
+    assert (told.value.code, told.value.run, told.value.doctor) == (4, f"ulimit -f unlimited, then {SAME_COMMAND}", "")
 
 
 def damaged(root: Path) -> None:
