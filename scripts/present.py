@@ -405,7 +405,7 @@ def render(view: View | Answer | str, *, width: int | None = None) -> str:
     view = dataclasses.replace(view, title=plain(view.title), rows=rows)
     text = io.StringIO()  # for who prints this to write, and to be told where that fails
     console = Console(file=text, force_terminal=sys.stdout.isatty() or None, width=width, highlight=False)
-    if width is None and not console.is_terminal:
+    if width is None and not sys.stdout.isatty():  # whatever FORCE_COLOR says
         console.width = _UNLIMITED
     table = to_table(view)
     needed = console.measure(table, options=console.options.update(width=_UNLIMITED))

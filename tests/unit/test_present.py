@@ -45,6 +45,14 @@ def test_a_table_is_made_though_nobody_reads_it(monkeypatch: pytest.MonkeyPatch)
     assert render(VIEW)
 
 
+def test_a_log_gets_the_columns_of_no_terminal_in_colours_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a CI system asks for them."""
+    text = " ".join(["word"] * 40)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert text in render(View("Files", ("file", "what"), (("x", text),), []))
+
+
 def test_json_is_the_records() -> None:
     assert json.loads(to_json(VIEW.records)) == VIEW.records
     assert json.loads(to_json({"path": Path("/a")})) == {"path": "/a"}
