@@ -59,4 +59,4 @@ def overview(_: Context, json: bool = False) -> None:
 
 
 namespace = Collection(overview, *(each for tasks in GROUPS.values() for each in tasks))
-demand_parsed(namespace)
+demand_parsed()

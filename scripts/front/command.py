@@ -19,9 +19,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke.collection import Collection
 from invoke.context import Context
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import task
 
@@ -144,56 +143,49 @@ def _demand_meant(ctx: Context, apart: Iterable[str], spoken: Mapping[str, Any],
             raise UsageError(f"{' and '.join(both)} exclude each other", run=f"leave out {both[-1]}")
 
 
-def demand_parsed(tasks: Collection) -> None:
-    """Ends with the code of a wrong call where the command line names what there is not.
+_parse = Program.parse_tasks
 
-    Invoke, which reads the tasks and then parses, would end with 1, which here is a check's finding.
+
+def demand_parsed() -> None:
+    """Has Invoke end with the code of a wrong call, and with advice, where the command line names what there is not.
+
+    By itself it would end with 1, which here is a check's finding.
     """
-    if not front.by_invoke():
-        return
-    Program.print_columns = columns  # type: ignore[assignment, method-assign]
-    if {"--help", "-h"} & set(sys.argv):
-        from scripts.core.words import filled
+    if front.by_invoke():
+        Ours.line = " ".join(sys.argv[1:])
+        Program.print_columns = columns  # type: ignore[assignment, method-assign]
+        Program.parse_tasks = _parsed  # type: ignore[assignment, method-assign]
 
-        width = shutil.get_terminal_size().columns - 2
-        for each in tasks.tasks.values():  # which Invoke prints as it stands
-            text = inspect.cleandoc(each.__doc__ or "").split("\n\n")
-            each.__doc__ = "\n\n".join(filled(one, width) for one in text)
-    match sys.argv[1:]:
-        case [] | ["--list" | "-l"]:
-            return  # nothing in it that could be wrong
-        case [str(name), "--help" | "-h"] if name in tasks.task_names and tasks[name].positional:
-            from invoke.main import program
 
-            sys.argv[-2:] = ["--help", name]  # Invoke would take it for the word that the task wants
-            program.run(sys.argv)
-            sys.exit()
-    from invoke.exceptions import ParseError
-    from invoke.parser import Parser
-
+def _parsed(program: Program) -> None:
     from scripts.core.errors import UsageError
 
-    initial = Program().initial_context
+    tasks, core = program.collection, program.core
+    match core.unparsed:
+        case [str(name), "--help" | "-h"] if name in tasks.task_names and tasks[name].positional:
+            core.unparsed.clear()  # or it would be the word that the task wants
+            program.args["help"].value = name
     try:
-        core = Parser(initial=initial, ignore_unknown=True).parse_argv(sys.argv[1:])
-        asked, listed, form, named = (core[0].args[name].value for name in ("help", "list", "list-format", "config"))
+        _parse(program)
+        asked, listed, form, named = (program.args[name].value for name in ("help", "list", "list-format", "config"))
         if named and not Path(os.path.expanduser(named)).is_file():  # noqa: PTH111 - Invoke's; it passes over such a one
             raise ParseError(f"--config {named} cannot be used: there is no such file")
         if isinstance(listed, str) or form not in ("flat", "nested", "json"):
             raise ParseError(f"No idea what {listed if isinstance(listed, str) else form!r} is!")
-        if not core.unparsed and not isinstance(asked, str):
-            return  # no task is named, and to read them all takes a tenth of what `invoke --list` does
-        names = {name for each, aliases in tasks.task_names.items() for name in (each, *aliases)}
-        meant = Collection(*(tasks[name] for name in names.intersection(core.unparsed)))  # it copies all it is given
-        Parser(initial=initial, contexts=meant.to_contexts()).parse_argv(core.unparsed)
-        if isinstance(asked, str) and asked not in names:
-            raise ParseError(f"No idea what {asked!r} is!")
+        if isinstance(asked, str):
+            if asked not in tasks.task_names:
+                raise ParseError(f"No idea what {asked!r} is!")
+            from scripts.core.words import filled
+
+            width, text = shutil.get_terminal_size().columns - 2, inspect.cleandoc(tasks[asked].__doc__ or "")
+            tasks[asked].__doc__ = "\n\n".join(filled(one, width) for one in text.split("\n\n"))  # printed as it stands
     except (ParseError, ValueError) as error:  # the latter, of Invoke's own flags, comes as Python says it
         at, said = getattr(error, "context", None), str(error)
         said = said if isinstance(error, ParseError) else f"-T and -D want a whole number: {said}"
-        task = at.name if at is not None else None
+        task, Ours.line = at.name if at is not None else None, None
         words = re.sub(r"<\w+: ([\w-]+)[^>]*>", lambda found: f"--{_flag(found[1])}", said)
-        run = advice(said, at, initial, tasks.to_contexts()) if isinstance(error, ParseError) else "invoke --help"
+        contexts, run = tasks.to_contexts(), "invoke --help"
+        run = advice(said, at, program.initial_context, contexts) if isinstance(error, ParseError) else run
         if {"--help", "-h"} & set(sys.argv):  # who asks what a task does is not told to run it
             run = re.sub(r"^invoke ([a-z][\w-]*)$", r"invoke --help \1", run)
         flags = [(word, at.flags[word]) for word in sys.argv if word in at.flags] if at is not None else ()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import shutil
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext
@@ -27,27 +26,22 @@ SHORT = {
 _ROOM = 26  # columns, with the gaps, that a description wants
 
 
-class _Flag(Argument):
-    """A flag that is copied but for what it was given: Invoke copies every flag of every task, before it reads one."""
-
-    def __deepcopy__(self, _: dict[int, Any]) -> _Flag:
-        new = copy.copy(self)
-        new.raw_value, new._value = copy.copy(self.raw_value), copy.copy(self._value)
-        return new
-
-
 class Ours(Task[Any]):
     """A task with the short flags of `SHORT` alone: by first letters, as Invoke has it, one means many things."""
 
+    line: ClassVar[str | None] = None
+    """The command line that Invoke reads. Only tasks that are named in it have flags, of which it would copy each."""
+
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """As Invoke has it, which takes the help of flags away as it gives it: who asks twice gets it twice."""
+        if self.line is not None and self.name not in self.line:
+            return []
         texts = dict(self.help)
         try:
             found = super().get_arguments(ignore_unknown_help)
         finally:
             self.help = texts
         for argument in found:
-            argument.__class__ = _Flag
             argument.raw_value = None  # Invoke's [] of a repeatable flag lets it stand without a value
         return found
 
