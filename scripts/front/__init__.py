@@ -21,6 +21,11 @@ def by_invoke() -> bool:
     return (called.parent.name if called.name == "__main__.py" else called.name) in ("invoke", "inv")
 
 
+def give_up(number: int) -> None:
+    """From now on what this stream is given goes nowhere, as nobody takes it; Python would fail of it in the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
 def _unread(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What ends the process where no task runs: a stream that takes nothing of what Invoke prints, and its settings."""
     if isinstance(error, OSError):
@@ -31,7 +36,7 @@ def _unread(kind: type[BaseException], error: BaseException, trace: TracebackTyp
             where = "" if error.filename else "stdout cannot be written: "  # what Invoke prints has no name
             sys.stderr.write("" if unread else f"error: {where}{error}\n")
         for number in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            give_up(number)
         # What Invoke could not say, and would have ended with, where it is that.
         raise SystemExit(getattr(error.__context__, "code", 128 + signal.SIGPIPE if unread else OUTSIDE))
     if _ours(trace) or not isinstance(error, Exception):

@@ -331,7 +331,7 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
             try:
                 yield
             except BrokenPipeError:  # nobody reads our results any more
-                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                front.give_up(1)
                 raise Exit(code=128 + signal.SIGPIPE) from None
             except (ReleaseError, OSError, RuntimeError, MemoryError) as error:
                 failure = error if isinstance(error, ReleaseError) else unforeseen(error)
@@ -341,7 +341,7 @@ def told(show: Show, typed: Typed) -> Iterator[None]:
                     show.end(failure)
                     sys.stdout.flush()
                 except (OSError, OutputError):  # where results go is what is full
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                    front.give_up(1)
                 raise Exit(f"error: {plain(front.redact(str(failure)))}", code=failure.code) from None
     except KeyboardInterrupt as stop:
         code = 128 + getattr(stop, "number", signal.SIGINT)
@@ -366,8 +366,11 @@ def _open_streams() -> None:
 
 
 def say(text: str) -> None:
-    """One line of progress, on stderr: stdout is for results."""
-    print(f"{text}\n", end="", file=sys.stderr, flush=True)  # in one piece, as threads say things at the same time
+    """One line of progress, on stderr: stdout is for results. Where nobody takes it, all goes on."""
+    try:
+        print(f"{text}\n", end="", file=sys.stderr, flush=True)  # in one piece: threads say things at the same time
+    except OSError:
+        front.give_up(2)
 
 
 @contextlib.contextmanager
@@ -399,7 +402,7 @@ def working(text: str, board: Board | None = None) -> Iterator[None]:
         yield
     finally:
         ended = True
-        with held():
+        with held(), contextlib.suppress(OSError):  # of a terminal that is gone
             live.stop()
 
 

@@ -56,6 +56,19 @@ def test_a_folder_of_caches_that_is_no_whole_path_is_ignored(root: Path, given: 
     assert shown.stdout == f"{left}\n"
 
 
+def test_progress_that_nobody_takes_stops_nothing(root: Path) -> None:
+    """A clean-up that goes on says things too, when the terminal is closed, or the same Ctrl-C ended `tee`."""
+    code = "from scripts.front.command import say; say('a'); say('b'); print('done')"
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    reader, unread = os.pipe()
+    os.close(reader)
+    for stream in (unread, os.open("/dev/full", os.O_WRONLY)):
+        argv = [sys.executable, "-c", code]
+        told = subprocess.run(argv, cwd=root, env=environ, stdout=subprocess.PIPE, stderr=stream, check=False)
+        os.close(stream)
+        assert (told.returncode, told.stdout) == (0, b"done\n")
+
+
 def test_a_fault_of_ours_tells_no_secret(root: Path) -> None:
     code = """if True:
         import os, sys
