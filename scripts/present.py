@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,8 +225,12 @@ def facts(value: Any) -> Answer:
     """The fields of one frozen dataclass that are not None, one a line, unfolded: digests are there to be copied."""
     record = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     record = {key: fact for key, fact in record.items() if fact is not None and not isinstance(fact, Exception)}
+    return Answer(_listed(record), record)
+
+
+def _listed(record: Mapping[str, object]) -> str:
     width = max(map(len, record))
-    return Answer("\n".join(f"{key.replace('_', ' '):<{width}}  {fact}" for key, fact in record.items()), record)
+    return "\n".join(f"{key.replace('_', ' '):<{width}}  {fact}" for key, fact in record.items() if fact is not None)
 
 
 def bumped(plan: Bump, *, dry_run: bool) -> Answer:
@@ -294,13 +298,9 @@ def released(ready: Release, record: ReleaseRecord | None) -> Answer:
     records = {"plan": plan(ready).records, "release": record and dataclasses.asdict(record)}
     if record is None:
         return Answer("dry run: nothing is done", records)
-    shown = {
-        "reference": ready.reference,
-        **{key: getattr(record, key) for key in ("digest", "sha256", "commit", "tag")},
-    }
-    lines = [f"{key:<9}  {value}" for key, value in shown.items() if value is not None]
-    lines.append("released" if ready.absent() else "nothing to do: this is released already")
-    return Answer("\n".join(lines), records)
+    told = {key: getattr(record, key) for key in ("digest", "sha256", "commit", "tag")}
+    ended = "released" if ready.absent() else "nothing to do: this is released already"
+    return Answer(f"{_listed({'reference': ready.reference, **told})}\n{ended}", records)
 
 
 def reported(made: dict[str, Any], target: Path) -> Answer:
@@ -328,24 +328,20 @@ def live(head: RenderableType, rows: Iterable[Row], height: int) -> RenderableTy
 
     if not (rows := tuple(rows)):
         return head
-    order = ("runs", "waits")
-    ranked = sorted(rows, key=lambda row: order.index(row.state) if row.state in order else len(order))
+    order = {"runs": 0, "waits": 1}
+    ranked = sorted(rows, key=lambda row: order.get(row.state, 2))
     table = Table(box=None, pad_edge=False, show_header=False, expand=True)
-    for name in ("name", "state", "doing", "seconds", "typical"):
-        right = name in ("seconds", "typical")
-        table.add_column(
-            no_wrap=True,
-            ratio=1 if name == "doing" else None,
-            justify="right" if right else "left",
-            overflow="ellipsis",
-        )
-    shown = ranked[: max(1, height - 3)]
-    for row in shown:
+    for ratio in (None, None, 1):
+        table.add_column(no_wrap=True, ratio=ratio, overflow="ellipsis")
+    for _ in ("seconds", "typical"):
+        table.add_column(no_wrap=True, justify="right", overflow="ellipsis")
+    first = ranked[: max(1, height - 3)]
+    for row in first:
         taken = row.seconds if row.begun is None or row.seconds is not None else time.monotonic() - row.begun
         usual = "" if row.typical is None else f"of ~{row.typical:.0f} s"
         cells = (row.name, row.state, row.doing, "" if taken is None else f"{taken:.0f} s", usual)
         table.add_row(*(Text(plain(cell.replace("\n", " "))) for cell in cells))
-    left = len(ranked) - len(shown)
+    left = len(ranked) - len(first)
     return Group(head, table, *([Text(f"and {left} more")] if left else []))
 
 
@@ -354,19 +350,6 @@ def to_json(records: Any) -> str:
     return json_module.dumps(
         records, indent=2, default=lambda value: str(value) if isinstance(value, Path) else vars(value)
     )
-
-
-def to_table(view: View) -> RenderableType:
-    """`view` as a table that wraps rather than truncates."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=view.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in view.columns:
-        table.add_column(column, overflow="fold")
-    for row in view.rows:
-        table.add_row(*map(escape, row))
-    return table
 
 
 def _stacked(view: View, width: int) -> Iterable[RenderableType]:
@@ -400,6 +383,8 @@ def render(view: View | Answer | str, *, width: int | None = None) -> str:
     if isinstance(view, Answer):
         return view.text if view.coloured else plain(view.text)
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     rows = tuple(tuple(map(plain, row)) for row in view.rows)
     view = dataclasses.replace(view, title=plain(view.title), rows=rows)
@@ -407,7 +392,11 @@ def render(view: View | Answer | str, *, width: int | None = None) -> str:
     console = Console(file=text, force_terminal=sys.stdout.isatty() or None, width=width, highlight=False)
     if width is None and not sys.stdout.isatty():  # whatever FORCE_COLOR says
         console.width = _UNLIMITED
-    table = to_table(view)
+    table = Table(title=Text(view.title, "bold"), title_justify="left", box=None, pad_edge=False)
+    for column in view.columns:
+        table.add_column(column, overflow="fold")  # which wraps rather than truncates
+    for row in view.rows:
+        table.add_row(*map(Text, row))
     needed = console.measure(table, options=console.options.update(width=_UNLIMITED))
     narrow = (needed.maximum if view.below else needed.minimum) > console.width
     for part in _stacked(view, console.width) if narrow else (table,):

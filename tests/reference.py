@@ -6,8 +6,11 @@ import ast
 import inspect
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+from invoke.parser.argument import Argument
 
 from scripts.core import config, errors
 from scripts.e2e.subject import Subject
@@ -118,18 +121,28 @@ def _table(first: str, second: str, rows: dict[str, str]) -> Iterator[str]:
 
 
 def _tasks() -> Iterator[str]:
+    """Each task with the flags that it has alone; before them, once, those that several take in one meaning."""
     sys.path.insert(0, str(ROOT))
     import tasks
 
-    for task in (tasks.overview, *(each for group in tasks.GROUPS.values() for each in group)):
+    every = [tasks.overview, *(each for group in tasks.GROUPS.values() for each in group)]
+    flags = {each.name: dict(map(_flag, each.get_arguments())) for each in every}
+    taken = Counter(flag for some in flags.values() for flag in some.items())
+    usual = {word: text for (word, text), times in taken.items() if times > 2}
+    yield from ("Flags that several tasks take:", "", *_table("flag", "meaning", usual))
+    for task in every:
         said = (inspect.getdoc(task) or "").splitlines()
+        own = {word: text for word, text in flags[task.name].items() if usual.get(word) != text}
+        also = ", ".join(f"`{word.partition(',')[0]}`" for word in flags[task.name] if word not in own)
         yield from (f"### {task.name}", "", said[0], "", "```sh", said[-1].removeprefix("Example: "), "```", "")
-        flags = {}
-        for argument in task.get_arguments():
-            names = [f"--{argument.names[0]}", *(f"-{short}" for short in argument.names[1:])]
-            word = argument.names[0].upper() if argument.positional else ", ".join(names)
-            flags[word] = str(argument.help).replace("|", "\\|")
-        yield from _table("flag", "meaning", flags)
+        yield from _table("flag", "meaning", own) if own else ()
+        yield from (f"Also {also}.", "")
+
+
+def _flag(argument: Argument) -> tuple[str, str]:
+    names = [f"--{argument.names[0]}", *(f"-{short}" for short in argument.names[1:])]
+    word = argument.names[0].upper() if argument.positional else ", ".join(names)
+    return word, str(argument.help).replace("|", "\\|")
 
 
 def _sessions() -> Iterator[str]:

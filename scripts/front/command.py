@@ -384,11 +384,16 @@ def working(text: str, board: Board | None = None) -> Iterator[None]:
     from rich.console import Console
     from rich.live import Live
     from rich.spinner import Spinner
+    from rich.text import Text
 
     from scripts import present
     from scripts.core.interrupt import held
 
-    console, spinner, ended = Console(stderr=True, soft_wrap=True), Spinner("dots", text), False  # a path stays whole
+    console, spinner, ended = (
+        Console(stderr=True, soft_wrap=True),
+        Spinner("dots", Text(text)),
+        False,
+    )  # a path stays whole
 
     def drawn() -> Any:
         if ended:

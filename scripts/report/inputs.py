@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from xml.etree import ElementTree
 from scripts.core import json_read
 from scripts.core.files import read_file
 from scripts.core.paths import shown
+from scripts.core.progress import plain
 
 _SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -50,9 +50,9 @@ class Inputs:
             return self.absent(f"{shown(file)} is not what this version of the toolkit writes: {flaw}", command)
         return {**told, "state": "there"}
 
-    def of_chart(self, what: str, command: str) -> dict[str, Any]:
-        """`dist/NAME.WHAT.json`; what was found of another version of the chart is no result of this one."""
-        told = self.read(self.dist / f"{self.name}.{what}.json", what, command)
+    def of_chart(self, what: str, command: str, file: str = "") -> dict[str, Any]:
+        """`dist/NAME.WHAT.json`, or FILE; what was found of another version of the chart is no result of this one."""
+        told = self.read(self.dist / (file or f"{self.name}.{what}.json"), what, command)
         chart = told.get("chart")
         version = chart["version"] if isinstance(chart, dict) else told.get("current", told.get("version"))
         if told["state"] == "there" and version != self.version:
@@ -76,7 +76,6 @@ class Inputs:
         return line + self.flags if line.startswith("invoke ") else line
 
 
-_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MOST = 2**53  # above it not every whole number is a float, and a time is none that a clock shows
 
 
@@ -103,12 +102,9 @@ def _real(text: str) -> float:
 
 
 def shown_texts(value: Any, unread: str = "") -> Any:
-    """`value` with a mark in place of what steers a terminal, turns text around, or is no character.
-
-    Lists by the key `unread` are empty.
-    """
+    """`value` with a mark for what steers a terminal or is no character; lists by the key `unread` are empty."""
     if isinstance(value, str):
-        return value if value.isprintable() else _UNSHOWN.sub("\ufffd", value)
+        return value if value.isprintable() else plain(value.encode(errors="replace").decode())
     if isinstance(value, dict):
         return {shown_texts(key): [] if key == unread else shown_texts(item, unread) for key, item in value.items()}
     return [shown_texts(item, unread) for item in value] if isinstance(value, list) else value

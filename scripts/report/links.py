@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mapping, mappings
-from scripts.chart.pods import WORKLOADS, pod_template, selects
+from scripts.chart.pods import WORKLOADS, Reference, pod_template, selects
 from scripts.e2e.references import named
 
 Key = tuple[str, str]  # kind and name
@@ -29,6 +29,12 @@ _COLUMNS = (
 )
 _COLUMN = {kind: number for number, kinds in enumerate(_COLUMNS) for kind in kinds}
 _SWEEPS = 4
+# By which field an object chooses others by their labels, and of which kinds.
+_SELECTORS = {
+    **dict.fromkeys(("Service", "PodDisruptionBudget", "PodMonitor"), ("selector", WORKLOADS)),
+    "NetworkPolicy": ("podSelector", WORKLOADS),
+    "ServiceMonitor": ("selector", ("Service",)),
+}
 
 
 class Link(NamedTuple):
@@ -41,18 +47,20 @@ class Link(NamedTuple):
 
 def picture(manifests: Manifests) -> dict[str, Any]:
     """Every object of `manifests`, and every one that they name and do not hold, each with its place; and the links."""
-    alike = Counter((one.kind, one.name) for one in manifests)
+    alike = Counter((one.kind, one.name) for one in {each.identity for each in manifests})
 
-    def told(key: Key, namespace: str) -> Key:
-        """`key` with its namespace where others have objects of that name, too; what an object names is in its own."""
-        return key if alike[key] < 2 else (key[0], f"{namespace}/{key[1]}".lstrip("/"))
+    def told(kind: str, name: str, space: str) -> Key:
+        """With its namespace where others have objects of that name, too."""
+        return kind, name if alike[kind, name] < 2 else f"{space}/{name}".lstrip("/")
 
-    objects = {told((one.kind, one.name), one.namespace): one.source for one in manifests}
+    keys = [told(one.kind, one.name, _space(one)) for one in manifests]
+    objects = {key: one.source for key, one in zip(keys, manifests, strict=True)}
     links = tuple(
         dict.fromkeys(
-            Link(told(link.source, one.namespace), told(link.target, one.namespace), link.how)
-            for one in manifests
-            for link in _links(one, manifests)
+            Link(key, told(other.kind.partition(".")[0], other.name, other.namespace or _space(one)), other.how)
+            for key, one in zip(keys, manifests, strict=True)
+            for other in (*named(one), *_named(one), *_chosen(one, manifests))
+            if other.name
         )
     )
     columns: dict[int, list[Key]] = {}
@@ -76,7 +84,7 @@ def _sorted(columns: list[list[Key]], links: Iterable[Link]) -> list[list[Key]]:
         joined.setdefault(link.source, []).append(link.target)
         joined.setdefault(link.target, []).append(link.source)
     for _ in range(_SWEEPS):
-        place = {key: row / len(some) for some in columns for row, key in enumerate(some)}
+        place = {key: (row + 0.5) / len(some) for some in columns for row, key in enumerate(some)}
 
         def middle(key: Key, place: Mapping[Key, float] = place) -> float:
             near = [place[other] for other in joined.get(key, ())]
@@ -86,56 +94,48 @@ def _sorted(columns: list[list[Key]], links: Iterable[Link]) -> list[list[Key]]:
     return columns
 
 
-def _links(document: Document, manifests: Manifests) -> Iterator[Link]:
-    kind, data, spec = document.kind, document.data, document.spec
-    source = (kind, document.name)
-    referred = ((one.how, (one.kind.partition(".")[0], one.name)) for one in named(document))
-    for how, target in (*referred, *_named(kind, data, spec)):
-        if target[1]:
-            yield Link(source, target, how)
-    for how, selector, kinds in _selectors(kind, spec):
-        terms = {
-            "matchLabels": mapping(selector.get("matchLabels")),
-            "matchExpressions": mappings(selector.get("matchExpressions")),
-        }
-        for other in (one for one in manifests if one.kind in kinds):
-            chosen = pod_template(other.kind, other.data) if other.kind in WORKLOADS else other.data
-            if selects(terms, mapping(mapping(mapping(chosen).get("metadata")).get("labels"))):
-                yield Link(source, (other.kind, other.name), how)
+def _space(document: Document) -> str:
+    return document.namespace or document.release_namespace
 
 
-def _named(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[tuple[str, Key]]:
-    """What else an object names: what it scales, leads requests to, or gives rights to; the field, and the object."""
-    for field in ("scaleTargetRef", "targetRef"):
-        target = mapping(spec.get(field))
-        if target.get("name"):
-            yield field, (str(target.get("kind", "Deployment")), str(target["name"]))
-    if kind.endswith("RoleBinding"):
-        for subject in mappings(data.get("subjects")):
-            if subject.get("kind") == "ServiceAccount":
-                yield "subjects", ("ServiceAccount", str(subject.get("name")))
-    if kind == "Ingress":
-        rules = [
-            path for rule in mappings(spec.get("rules")) for path in mappings(mapping(rule.get("http")).get("paths"))
-        ]
-        for backend in (mapping(spec.get("defaultBackend")), *(mapping(rule.get("backend")) for rule in rules)):
-            yield "backend", ("Service", str(mapping(backend.get("service")).get("name", "")))
-    for parent in mappings(spec.get("parentRefs")):
-        yield "parentRefs", (str(parent.get("kind", "Gateway")), str(parent.get("name", "")))
-    for rule in mappings(spec.get("rules")):
-        for backend in mappings(rule.get("backendRefs")):
-            yield "backendRefs", (str(backend.get("kind", "Service")), str(backend.get("name", "")))
-    if kind == "Certificate":
-        yield "secretName", ("Secret", str(spec.get("secretName") or ""))
+def _named(document: Document) -> Iterator[Reference]:
+    """What else an object names: what it scales, leads requests to, gives rights to, or has made."""
+    spec = document.spec
+    rules = mappings(spec.get("rules"))
+    paths = [path for rule in rules for path in mappings(mapping(rule.get("http")).get("paths"))]
+    ends = [
+        mapping(one).get("service") for one in (spec.get("defaultBackend"), *(path.get("backend") for path in paths))
+    ]
+    subjects = [one for one in mappings(document.data.get("subjects")) if one.get("kind") == "ServiceAccount"]
+    certified = [{"name": spec.get("secretName")}] if document.kind == "Certificate" else []
+    for how, usual, some in (
+        ("scaleTargetRef", "Deployment", [spec.get("scaleTargetRef")]),
+        ("targetRef", "Deployment", [spec.get("targetRef")]),
+        ("subjects", "ServiceAccount", subjects),
+        ("backend", "Service", ends),
+        ("parentRefs", "Gateway", mappings(spec.get("parentRefs"))),
+        ("backendRefs", "Service", [one for rule in rules for one in mappings(rule.get("backendRefs"))]),
+        ("secretName", "Secret", certified),
+    ):
+        for to in map(mapping, some):
+            space = str(to.get("namespace") or "")
+            yield Reference(str(to.get("kind") or usual), str(to.get("name") or ""), how, namespace=space)
 
 
-def _selectors(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
-    """How an object chooses others by their labels: the field, the selector, and the kinds that it chooses from."""
-    if kind == "Service" and spec.get("selector"):
-        yield "selector", {"matchLabels": spec["selector"]}, WORKLOADS
-    elif kind == "NetworkPolicy":
-        yield "podSelector", mapping(spec.get("podSelector")), WORKLOADS
-    elif kind in ("PodDisruptionBudget", "PodMonitor"):
-        yield "selector", mapping(spec.get("selector")), WORKLOADS
-    elif kind == "ServiceMonitor":
-        yield "selector", mapping(spec.get("selector")), ("Service",)
+def _chosen(document: Document, manifests: Manifests) -> Iterator[Reference]:
+    """What an object chooses by labels, in its own namespace but for a monitor that says in which."""
+    how, kinds = _SELECTORS.get(document.kind, ("", ()))
+    given, spaces = mapping(document.spec.get(how)), mapping(document.spec.get("namespaceSelector"))
+    if document.kind == "Service":
+        given, kinds = {"matchLabels": given}, kinds if given else ()  # without a selector it chooses nothing
+    terms = {
+        "matchLabels": mapping(given.get("matchLabels")),
+        "matchExpressions": mappings(given.get("matchExpressions")),
+    }
+    names = spaces.get("matchNames")
+    within = names if isinstance(names, list) and names else [_space(document)]
+    for other in (one for one in manifests if one.kind in kinds):
+        if spaces.get("any") is True or _space(other) in within:
+            bearer = pod_template(other.kind, other.data) if other.kind in WORKLOADS else other.data
+            if selects(terms, mapping(mapping(mapping(bearer).get("metadata")).get("labels"))):
+                yield Reference(other.kind, other.name, how, namespace=_space(other))

@@ -6,6 +6,7 @@ import base64
 import functools
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,9 @@ _GAP = (70, 10)
 _LETTERS = 24  # of a name that fit into a box, in the widest of the usual fonts
 _LANE = 24  # height of a pod's lane, and of its place behind a Service
 _TOP = 142  # where the lanes begin
-_LONGEST, _FIRST = 160, 5000  # characters that are shown of a value, and of the first cause
+_LONGEST, _FIRST = 160, 1500  # characters that are shown of a value, and of the first cause
 _MOST = 1_950_000  # bytes of the page
-# The part of them that is filled when lists and tables begin to be left out, then pictures; loads have the rest.
-_TEXTS, _PICTURES = 0.5, 0.75
+_LISTS = 0.75  # the part of them that lists, tables and pictures may fill, so that loads have the rest
 _EVENTS = (250, 120, 60, 30, 15, 5)  # of a load, and of its incidents and windows: the most that there is room for
 _EVENT = 300  # bytes of one, drawn and in words, about: where all of them cannot fit they need not be drawn to know it
 _WIDTH = 880  # of a picture that stands by itself: a README's column
@@ -78,15 +78,11 @@ def _bytes(text: str) -> int:
 def draw(record: Mapping[str, Any]) -> str:
     environment = _environment()
     template = environment.get_template("load.html.j2")
-    texts, pictures, loads = _Parts(), _Parts(), _Parts()
+    parts, loads = _Parts(), _Parts()
 
-    def text(caller: Callable[[], str]) -> Any:
+    def part(file: str, caller: Callable[[], str]) -> Any:
         told = caller()
-        return texts.put("report.json", lambda: told)
-
-    def drawing(file: str, caller: Callable[[], str]) -> Any:
-        drawn = caller()
-        return pictures.put(file, lambda: drawn)
+        return parts.put(file, lambda: told)
 
     every = [load for one in record["availability"].get("scenarios", ()) for load in one["loads"]]
     lengths = [len(load["events"]) for load in every if load["state"] == "there"]
@@ -103,12 +99,11 @@ def draw(record: Mapping[str, Any]) -> str:
         sections=SECTIONS.items(),
         longest=_FIRST,
         sizes=[_picture(one) for one in record["objects"].get("pictures", ())],
-        text=text,
-        drawing=drawing,
+        part=part,
         loaded=loaded,
         inlined=_inlined,
     )
-    return loads.filled(pictures.filled(texts.filled(page, _TEXTS * _MOST), _PICTURES * _MOST), _MOST)
+    return loads.filled(parts.filled(page, _LISTS * _MOST), _MOST)
 
 
 def _inlined(svg: str) -> str:
@@ -202,8 +197,12 @@ def _picture(one: Mapping[str, Any]) -> dict[str, Any]:
     """Where the boxes of the objects stand, and the curves between them; pixels."""
     (width, height), (beside, below) = _BOX, _GAP
     nodes, places = [], {}
+    rows = Counter(node["column"] for node in one["nodes"])
     for node in one["nodes"]:
-        x, y = 4 + node["column"] * (width + beside), 4 + node["row"] * (height + below)
+        row = (node["row"] + 0.5) * max(rows.values()) / rows[
+            node["column"]
+        ] - 0.5  # as far down as what it is joined to
+        x, y = 4 + node["column"] * (width + beside), 4 + round(row * (height + below))
         places[f"{node['kind']}/{node['name']}"] = (x, y)
         where = node["template"] or ("the render" if node["there"] else "no template: it is no part of the render")
         words = f"{node['kind']}/{node['name']}, from {where}"

@@ -125,11 +125,9 @@ def _junit(inputs: Inputs) -> list[dict[str, Any]]:
 
 def _objects(inputs: Inputs) -> dict[str, Any]:
     folder = inputs.dist / f"{inputs.name}.manifests"
-    index = inputs.read(folder / "index.json", "manifests", "invoke template")
+    index = inputs.of_chart("manifests", "invoke template", f"{folder.name}/index.json")
     if index["state"] == "absent":
         return index
-    if index["chart"]["version"] != inputs.version:
-        return inputs.absent(f"the manifests are those of {index['chart']['version']}", "invoke template")
     newest = index["kube_versions"][-1]
     pictures: list[dict[str, Any]] = []
     seen: dict[str, dict[str, Any]] = {}
@@ -140,7 +138,7 @@ def _objects(inputs: Inputs) -> dict[str, Any]:
             seen[render["file"]]["values"].append(render["values"])
             continue
         try:
-            manifests = read_manifests((folder / render["file"]).read_text(encoding="utf-8"), "")
+            manifests = read_manifests((folder / render["file"]).read_text(encoding="utf-8"), index["release"])
         except (OSError, ValueError, ReleaseError) as error:
             inputs.gaps.append(f"{render['file']} cannot be read: {error}")
             continue

@@ -146,7 +146,7 @@ def test_a_path_stays_whole_on_a_narrow_terminal() -> None:
 @pytest.mark.parametrize("width", [10, 80])
 def test_what_comes_from_elsewhere_steers_no_terminal(width: int) -> None:
     """As the name of a chart that somebody is asked to look at."""
-    odd = "a \x1b[31mred\x07 name"
+    odd = "[/a] \x1b[31mred\x07 name"
     shown = [render(one, width=width) for one in (odd, Answer(odd, None), View(odd, ("a", "b"), ((odd, odd),), []))]
     found = SimpleNamespace(lines=lambda: [odd], record=dict)
     shown.append(render(compared(found)))  # type: ignore[arg-type]

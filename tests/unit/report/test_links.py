@@ -111,15 +111,51 @@ def test_labels_that_do_not_fit_are_no_reference(selector: dict[str, Any]) -> No
     assert links(thing("PodDisruptionBudget", spec={"selector": selector}), workload()) == set()
 
 
-def test_objects_of_one_name_in_two_namespaces_are_two() -> None:
+def within(namespace: str, one: dict[str, Any]) -> dict[str, Any]:
+    return {**one, "metadata": {**one["metadata"], "namespace": namespace}}
+
+
+NOT_HERE = {"name": "t", "namespace": "two"}
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        (thing("RoleBinding", roleRef={"kind": "Role", "name": "t"}), {"Role/one/t"}),
+        (thing("NetworkPolicy", spec={"podSelector": {}}), {"Deployment/one/a"}),
+        (thing("ServiceMonitor", spec={"selector": {}}), {"Service/one/t"}),
+        (
+            thing("ServiceMonitor", spec={"selector": {}, "namespaceSelector": {"matchNames": ["two"]}}),
+            {"Service/two/t"},
+        ),
+        (
+            thing("PodMonitor", spec={"selector": {}, "namespaceSelector": {"any": True}}),
+            {"Deployment/one/a", "Deployment/two/a"},
+        ),
+        (
+            thing("ValidatingWebhookConfiguration", webhooks=[{"clientConfig": {"service": NOT_HERE}}]),
+            {"Service/two/t"},
+        ),
+        (thing("RoleBinding", subjects=[{"kind": "ServiceAccount", **NOT_HERE}]), {"ServiceAccount/two/t"}),
+        (thing("HTTPRoute", spec={"rules": [{"backendRefs": [NOT_HERE]}]}), {"Service/two/t"}),
+    ],
+)
+def test_of_objects_of_one_name_that_is_meant_which_stands_in_the_namespace(
+    source: dict[str, Any], wanted: set[str]
+) -> None:
     """As the rights of an operator that works in some namespaces are."""
-    rights = [
-        {**thing(kind, **more), "metadata": {"name": "t", "namespace": namespace}}
-        for namespace in ("one", "two")
-        for kind, more in (("RoleBinding", {"roleRef": {"kind": "Role", "name": "t"}}), ("Role", {}))
+    others = [
+        within(space, one)
+        for space in ("one", "two")
+        for one in (workload(), thing("Service"), thing("Role"), thing("ServiceAccount"))
     ]
-    wanted = {(f"RoleBinding/{namespace}/t", "roleRef", f"Role/{namespace}/t") for namespace in ("one", "two")}
-    assert links(*rights) == wanted
+    assert {to for _, _, to in links(within("one", source), *others)} == wanted
+
+
+def test_an_object_without_a_namespace_is_in_that_of_the_release() -> None:
+    objects = [within("shop", thing("Service", spec={"selector": {"app": "a"}})), workload()]
+    made = picture(read_manifests("".join(f"---\n{yaml.safe_dump(one)}" for one in objects), "shop"))
+    assert [(link["from"], link["to"]) for link in made["links"]] == [("Service/t", "Deployment/a")]
 
 
 def test_what_nobody_renders_is_marked() -> None:

@@ -52,6 +52,36 @@ def test_between_which_two_the_objects_differ_is_said(full: Config) -> None:
     assert "Objects from gati 1.2.2 to gati 1.2.3:" in draw(recorded(full))
 
 
+def test_each_gate_that_failed_says_its_first_cause(full: Config) -> None:
+    record = recorded(full)
+    record["verdict"]["rows"][-1] |= {"state": "failed", "cause": "x" * 300}
+    text = Read(draw(record)).text
+    assert "8 objects of 4 renders: Service/front: ports is <required>" in text
+    assert f": {'x' * 160}… (300 characters)" in text
+
+
+def test_a_cell_of_many_problems_stays_as_small_as_its_neighbours(full: Config) -> None:
+    record = recorded(full)
+    record["gates"]["kubeconform"]["problems"] *= 50
+    record["gates"]["grid"]["rows"][1]["cells"][1] = list(range(50))
+    page = draw(record)
+    assert "✗4</a> +46</td>" in page
+    assert page.count('<li id="problem-') == 50
+
+
+def test_an_object_stands_as_far_down_as_what_it_is_joined_to(full: Config) -> None:
+    """Of a hundred that use one, the one stands in the middle, and not beside the first of them."""
+    nodes = [{"kind": "Deployment", "name": f"d{n}", "column": 0, "row": n} for n in range(5)]
+    nodes.append({"kind": "ConfigMap", "name": "all", "column": 1, "row": 0})
+    record = recorded(full)
+    record["objects"]["pictures"] = [
+        {"values": ["a"], "kubernetes": "1.30", "file": "a.yaml", "links": [],
+         "nodes": [{**node, "template": "", "there": True} for node in nodes]}
+    ]  # fmt: skip
+    boxes = [attrs["y"] for tag, attrs in Read(draw(record)).tags if tag == "rect" and attrs.get("rx") == "4"]
+    assert boxes == ["4", "48", "92", "136", "180", "92"]
+
+
 def test_the_part_to_raise_is_said_in_a_sentence(full: Config) -> None:
     record = recorded(full)
     assert ": minor, so the minor part has to be raised." in Read(draw(record)).text
