@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.chart.archive import chart_metadata
 from scripts.chart.complaints import MISSING
 from scripts.chart.contents import left_out, read_archived, read_contents
@@ -25,6 +23,7 @@ from scripts.core.errors import OUTSIDE, ChartError, CommandFailed, CommandTimeo
 from scripts.core.git import why_absent
 from scripts.core.paths import line_of, shown
 from scripts.core.waiting import locked
+from scripts.core.yaml_read import dump
 
 _PATIENCE = 600.0  # seconds to wait for another run that fetches the same
 _FETCH, _COMPARE = 300.0, 60.0  # seconds for helm to fetch what is missing, and what is there already
@@ -226,7 +225,7 @@ def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path, archives: Col
         if inside.is_dir() and inside.name not in ("charts", ".git"):  # where a `file://` dependency may lie
             (copy / inside.name).symlink_to(inside)
     facts = {"apiVersion": "v2", "name": chart.name, "version": "0.0.0", "dependencies": entries}
-    (copy / "Chart.yaml").write_text(yaml.safe_dump(facts), encoding="utf-8")
+    (copy / "Chart.yaml").write_text(dump(facts), encoding="utf-8")
     _build(read_chart(copy), helm, deadline=_COMPARE)
     return copy / "charts"
 

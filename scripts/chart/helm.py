@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.chart.complaints import Complaint, read_complaints, read_lint, refusal, written
 from scripts.chart.manifests import mapping, mappings
 from scripts.core.command import Result, Runner
@@ -19,7 +17,7 @@ from scripts.core.errors import ChartError, CommandFailed, OutputError, ReleaseE
 from scripts.core.owner import temporary
 from scripts.core.parallel import BRIEF_GO
 from scripts.core.paths import list_item
-from scripts.core.yaml_read import loaded
+from scripts.core.yaml_read import dump, loaded
 
 # A plugin cannot change what is rendered, and looking for plugins takes time.
 # Nothing here is kept in a cluster or a database, which helm would connect to all the same.
@@ -130,7 +128,7 @@ class Helm:
             known = folder / "repositories.yaml"
             known.touch(mode=0o600)  # the user's may hold passwords
             own = _set_up(Path(where.stdout.strip()), repositories)
-            known.write_text(yaml.safe_dump({"apiVersion": "", "repositories": own}), encoding="utf-8")
+            known.write_text(dump({"apiVersion": "", "repositories": own}), encoding="utf-8")
             env = {**_ENVIRONMENT, "HELM_REPOSITORY_CONFIG": str(known), "HELM_REPOSITORY_CACHE": str(folder)}
             listed = {str(one.get("url")).rstrip("/") for one in own}
             for url in repositories:

@@ -18,7 +18,7 @@ from scripts.core.files import demand_settled, read_any
 from scripts.core.git import why_absent
 from scripts.core.paths import matching, shown
 from scripts.core.yaml_edit import set_value
-from scripts.core.yaml_read import flaw_of, load, load_merged
+from scripts.core.yaml_read import dump, flaw_of, load, load_merged
 
 _FORM = re.compile(rb"^\s*[\"']?__metadata[\"']?:", re.MULTILINE)  # of IBM's console: what a form asks of each value
 _RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")  # which a namespace may have, too
@@ -174,10 +174,7 @@ def with_version(
         wanted["annotations", f"{ARTIFACT_HUB}prerelease"] = str("-" in version.partition("+")[0]).lower()
     if changes is not None:
         entries = [{"kind": kind, "description": description} for kind, description in changes]
-        dumped = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
-        if load(dumped) != entries:  # `y` or 1e3, which need quotes for others than PyYAML
-            dumped = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100, default_style='"')
-        wanted["annotations", f"{ARTIFACT_HUB}changes"] = dumped
+        wanted["annotations", f"{ARTIFACT_HUB}changes"] = dump(entries, width=100)
     for path, value in wanted.items():
         current = metadata if len(path) == 1 else annotations
         if current.get(path[-1]) != value or path[-1] == "appVersion":  # which may be there, and need quotes

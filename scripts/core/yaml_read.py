@@ -81,6 +81,11 @@ def compose(text: str) -> Any:
     return yaml.compose(text, Loader=loader())
 
 
+def dump(value: Any, *, width: int = 10_000) -> str:
+    """`value` as YAML of which Helm reads the same: in quotes stands also what is a text to PyYAML alone, as 1e3."""
+    return str(yaml.dump(value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=width))
+
+
 def flaw_of(error: yaml.YAMLError) -> str:
     """What is wrong, in a line, without the place."""
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -135,14 +140,24 @@ def loader() -> Any:
     own: dict[str, Any] = {name: functools.partialmethod(composed, name) for name in names}
     own |= {"yaml_implicit_resolvers": {}, "__init__": begin, "compose_node": compose_node}
     own |= {"construct_mapping": construct_mapping, "flatten_mapping": flatten_mapping}
-    made: Any = type("HelmLoader", (base, Composer), own)  # y, as a key, is "true"
-    for kind, (pattern, first) in _SCALARS.items():
-        made.add_implicit_resolver(f"{_TAG}{kind}", re.compile(f"(?:{pattern})\\Z"), list(first))
+    made = _telling(type("HelmLoader", (base, Composer), own))  # y, as a key, is "true"
     made.add_constructor(f"{_TAG}bool", lambda self, node: self.construct_scalar(node).lower() in _TRUE)
     made.add_constructor(f"{_TAG}timestamp", made.construct_scalar)
     made.add_constructor(None, _tagged)
     for kind in ("int", "float"):
         made.add_constructor(f"{_TAG}{kind}", _number)
+    return made
+
+
+@functools.cache
+def _dumper() -> Any:
+    return _telling(type("HelmDumper", (yaml.SafeDumper,), {}))
+
+
+def _telling(made: Any) -> Any:
+    """`made`, a loader or dumper, which knows then what plain scalars are no text to Helm."""
+    for kind, (pattern, first) in _SCALARS.items():
+        made.add_implicit_resolver(f"{_TAG}{kind}", re.compile(f"(?:{pattern})\\Z"), list(first))
     return made
 
 

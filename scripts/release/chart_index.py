@@ -19,7 +19,7 @@ from scripts.core.files import read_any, sha256, write_atomic
 from scripts.core.git import Repository
 from scripts.core.paths import shown
 from scripts.core.waiting import locked
-from scripts.core.yaml_read import load
+from scripts.core.yaml_read import compose, dump, load
 from scripts.release.announce import Announced, Step, stopped
 
 INDEX = "index.yaml"
@@ -49,6 +49,8 @@ class Index:
             return self._different(f"the entry {what.package.version}", _digest(entry) or "no digest", ours)
         if there is not None and there != what.archive:
             return self._different(archive, f"sha256:{sha256(there)}", ours)
+        if entry is None:
+            self._with(text, what)  # which refuses an index of a form that cannot be added to
         beside = [str(url) for url in (entry or {}).get("urls") or []]
         if entry is None or (there is None and urljoin(self.url, archive) in beside):
             self.store.demand_free()
@@ -93,10 +95,11 @@ class Index:
         """`text` with the entry of the version first among those of its chart, and no other line changed."""
         name, entry = what.package.name, self._made(what)
         text = text if text and text.strip() else _EMPTY
-        wanted = {**self._entries(text), name: [entry, *(self._entries(text).get(name) or [])]}
+        entries = self._entries(text)
+        wanted = {**entries, name: [entry, *(entries.get(name) or [])]}
         with contextlib.suppress(yaml.YAMLError):
             fresh = _inserted(text, name, entry)
-            if load(fresh) == {**load(text), "entries": load(yaml.safe_dump(wanted))}:
+            if load(fresh) == {**load(text), "entries": wanted}:
                 return fresh
         raise ReleaseError(
             f"{INDEX} of {self.store.shown} cannot be added to without writing it anew",
@@ -135,10 +138,10 @@ def _digest(entry: Mapping[str, Any]) -> str:
     return f"sha256:{str(entry.get('digest') or '').removeprefix('sha256:')}"
 
 
-def _inserted(text: str, chart: str, entry: Mapping[str, Any]) -> str:
+def _inserted(text: str, chart: str, entry: dict[str, Any]) -> str:
     """`text` with `entry` below its chart, in the columns that the others stand in."""
     end = "\r\n" if "\r\n" in text else "\n"
-    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    node: Any = compose(text)
     pair: Any = next((pair for pair in node.value if pair[0].value == "entries"), None)
     if pair is None:
         raise yaml.YAMLError("they are merged into the index from elsewhere")
@@ -158,9 +161,8 @@ def _inserted(text: str, chart: str, entry: Mapping[str, Any]) -> str:
     return "".join([*lines[: at.line], title, *_block(entry, column, end), *lines[at.line + replaced :]])
 
 
-def _block(entry: Mapping[str, Any], column: int, end: str) -> list[str]:
-    text = yaml.safe_dump([dict(entry)], sort_keys=False, allow_unicode=True, width=10_000)
-    return [f"{' ' * column if line else ''}{line}{end}" for line in text.splitlines()]
+def _block(entry: dict[str, Any], column: int, end: str) -> list[str]:
+    return [f"{' ' * column if line else ''}{line}{end}" for line in dump([entry]).splitlines()]
 
 
 # -- where the files are -----------------------------------------------------------------------------

@@ -396,6 +396,17 @@ class TestIndex:
         assert entries["demo"][1:] == (before.get("demo") or [])
         assert index.look(what).state == "same"
 
+    @pytest.mark.parametrize("text", ["72225e2", "0o17", "1_000", "y", "12:30", "2026-11-25"])
+    def test_a_text_that_may_be_taken_for_a_number_is_read_by_helm_as_a_text(
+        self, indexed: Project, what: Announced, pages: Path, tmp_path: Path, text: str
+    ) -> None:
+        metadata = {**what.metadata, "appVersion": text, "keywords": [text], "annotations": {text: text}}
+        Index(Folder(pages), "").announce(replace(what, metadata=metadata))
+        with served(pages) as url:
+            helm(indexed, tmp_path, "repo", "add", "ours", url)
+            (found,) = json.loads(helm(indexed, tmp_path, "search", "repo", "ours/demo", "--output", "json"))
+        assert found["app_version"] == text
+
     @pytest.mark.parametrize(
         ("text", "words"),
         [
@@ -414,10 +425,9 @@ class TestIndex:
         pages.mkdir()
         (pages / "index.yaml").write_text(text)
         index = Index(Folder(pages), "")
-        with pytest.raises(ReleaseError, match=words):  # before anything is done, where it can be seen
+        with pytest.raises(ReleaseError, match=words):  # before anything is done
             if (seen := index.look(what)).refusal is not None:
                 raise seen.refusal
-            index.announce(what)
         assert (pages / "index.yaml").read_text() == text
 
     def test_another_archive_of_that_name_is_refused_before_the_push(self, indexed: Project, pages: Path) -> None:

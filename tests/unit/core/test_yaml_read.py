@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.core.yaml_read import compose, load, load_merged, load_texts, loader
+from scripts.core.yaml_read import compose, dump, load, load_merged, load_texts, loader
 from scripts.workspace import Workspace
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -113,6 +113,11 @@ PLAIN = (
     *("1e3", "1E3", "1e+3", "5.", ".5", "+.5", "-.5", "0.1e-7", "1e400", "1.10", "1.5_0"),
     *("+1", "-0", "017", "-017", "08", "0o17", "0O17", "0b11", "-0b11", "0x1F", "1_000", "1__0", "12345678901234"),
 )
+
+
+def test_what_is_written_is_read_as_it_was() -> None:
+    values = [*PLAIN, {text: text for text in PLAIN}, 1, 1.5, -1e300, True, None, "ä", "", " ", "a\nb"]
+    assert load(dump(values)) == values
 
 
 def test_plain_scalars_are_what_helm_takes_them_for(work: Workspace, tmp_path: Path) -> None:
