@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference.md"
 _SESSIONS = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
 VARIABLES = {
-    "GATI_REGISTRY_USERNAME": "Login of the registry; comes before every login that is stored.",
+    "GATI_REGISTRY_USERNAME": "Login of the configured registry; comes before every login that is stored.",
     "GATI_REGISTRY_PASSWORD": "Its password or token.",
     "GATI_SIGNING_PASSWORD": "The passphrase of the key that a release is signed with.",
     "GATI_OWNER": "What our processes tell each other: whose temporary things are whose. Not to be set.",

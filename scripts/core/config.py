@@ -135,6 +135,8 @@ class Config:
 
     embedded_meant: bool = False
     """Whether the embedded registry was asked for by its name."""
+    elsewhere: bool = False
+    """Whether `registry` is not at the host that is configured, for which alone the login in the environment is."""
 
     @property
     def checkout(self) -> str:
@@ -152,7 +154,7 @@ class Config:
 
 
 EMBEDDED = "embedded"  # in place of an address, the registry on loopback
-_NO_KEYS = {"root", "project", "embedded_meant"}
+_NO_KEYS = {"root", "project", "embedded_meant", "elsewhere"}
 # Further variables of ours: the login, what our processes tell each other, the compose file, and the tests.
 _VARIABLES = re.compile(r"GATI_(REGISTRY_USERNAME|REGISTRY_PASSWORD|SIGNING_PASSWORD|OWNER|BIND|TEST_\w+)")
 _CHOICES = {

@@ -126,7 +126,7 @@ def verify(
     demand = proof.Demand(required, trust, keyring or "", rebuild)
     if reference is not None:
         prefix, name, version, digest = parse_published(reference)
-        work = work.having(registry=prefix)
+        work = embedded.elsewhere(work, prefix)
         with embedded.registry_for(work) as where:
             found = proof.prove(work, where, name, version, digest, demand)
         yield present.proof(found)

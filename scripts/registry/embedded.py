@@ -51,7 +51,7 @@ def registry_for(work: Workspace) -> Iterator[Registry]:
 def configured(config: Config, runner: Runner) -> Registry:
     """The configured registry with its login; why none can be looked up matters once it asks. Raises ConfigError."""
     bare = _bare(config)
-    if (login := login_in_environment(os.environ)) is None:
+    if (login := None if config.elsewhere else login_in_environment(os.environ)) is None:
         try:
             login = find_credentials(bare.host, runner, bare.path)
         except ReleaseError as error:
@@ -92,13 +92,24 @@ def served(work: Workspace, registry: Registry | None) -> Workspace:
     return work.having(registry=registry.remote, plain_http=registry.plain_http)
 
 
+def elsewhere(work: Workspace, prefix: str) -> Workspace:
+    """The workspace with the registry that a reference names; what is configured for another host is not for it.
+
+    That is the login in the environment, and plain HTTP, but for the flag.
+    """
+    config = work.config
+    if config.registry and Registry(prefix).api_host != _bare(config).api_host:
+        work = work.having(elsewhere=True, plain_http=bool(work.overrides.get("plain_http")))
+    return work.having(registry=prefix)
+
+
 def fetch_chart(work: Workspace, reference: str, into: Path) -> Path:
     """A published chart below `into`, by version or reference. Raises RegistryError, ConfigError, ChartError."""
     if is_reference(reference):
         prefix, name, version, digest = parse_published(reference)
         if (named := version or digest) is None:
             raise ConfigError(f"{reference} names no version", expected="oci://host/path/name:version")
-        work = work.having(registry=prefix)
+        work = elsewhere(work, prefix)
     else:
         name, named, digest = read_chart(work.config.chart).name, reference, None
     with registry_for(work) as registry, connect(registry) as client:

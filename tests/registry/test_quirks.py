@@ -22,12 +22,13 @@ from scripts.core.errors import RegistryError
 from scripts.registry import client as client_module
 from scripts.registry import transport
 from scripts.registry.client import ListingError, connect
-from scripts.registry.embedded import configured
+from scripts.registry.embedded import configured, elsewhere, registry_for
 from scripts.registry.reference import Registry
 from scripts.release.publish import demand_push, probe, publish
 from scripts.release.verify import verify
+from scripts.workspace import Workspace
 from tests.registry.quirks import BEARER, HOST, IDENTITY, STORE, TOKENS, Internet, Quirks, basic, internet
-from tests.registry.servers import Authority, Reply, scripted
+from tests.registry.servers import PASSWORD, USER, Authority, Reply, scripted
 
 REPOSITORY = "team/demo"
 
@@ -227,6 +228,30 @@ class TestLogins:
         assert "docker-credential-gone is not installed" in str(seen.error)
         assert seen.error is not None
         assert (seen.error.run or "").startswith(f"helm registry login {HOST}")
+
+    @pytest.mark.parametrize(
+        ("configured", "flags", "ours", "plain_http"),
+        [
+            (f"oci://{HOST}/other", {}, True, True),
+            ("", {}, True, True),
+            ("oci://ours.example.com/charts", {}, False, False),
+            ("oci://ours.example.com/charts", {"plain_http": True}, False, True),
+        ],
+    )
+    def test_what_is_configured_for_one_host_is_not_for_another_that_a_reference_names(
+        self,
+        work: Workspace,
+        monkeypatch: pytest.MonkeyPatch,
+        configured: str,
+        flags: dict[str, bool],
+        ours: bool,
+        plain_http: bool,
+    ) -> None:
+        monkeypatch.setenv("GATI_REGISTRY_USERNAME", USER)
+        monkeypatch.setenv("GATI_REGISTRY_PASSWORD", PASSWORD)
+        work = replace(work.having(registry=configured, plain_http=True), overrides=flags)
+        with registry_for(elsewhere(work, f"oci://{HOST}/team")) as found:
+            assert (found.credentials is not None, found.plain_http) == (ours, plain_http)
 
     def test_an_identity_token_goes_to_the_token_service_alone(
         self,
