@@ -7,10 +7,10 @@ import functools
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
@@ -24,6 +24,7 @@ from scripts.registry.failures import BrokenTls, Busy, NoTls, Transient
 from scripts.registry.reference import CORRECT, DIGEST, Reference, Registry
 from scripts.registry.transport import TOO_MANY, Answer, Transport, shown_url, within
 
+T = TypeVar("T")
 Query = tuple[tuple[str, str], ...]
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -32,6 +33,7 @@ MANIFEST_TYPES = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v
 _LAYER_TYPES = (LAYER_TYPE, "application/tar+gzip")  # the second one is of charts pushed by an early helm 3
 # Only a registry that answers with one of these says that something is not there. The last are Quay's and Harbor's.
 _UNKNOWN_CODES = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_EXPIRED", "NOT_FOUND"}
+_ANY_DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")  # what others attach may have another one
 _REFERRERS_TAG = "sha256-[0-9a-f]{64}"
 _REFERRERS = re.compile(rf"^({_REFERRERS_TAG}(\..+)?|artifacthub\.io)$")
 _NEXT_PAGE = re.compile(
@@ -53,6 +55,10 @@ _PUSH_WAYS = (
         f"make room at {{host}}: a larger quota, or old versions fewer, then {SAME_COMMAND}",
     ),
     (r"system is [a-z ]*read.only", f"wait until {{host}} can be written again, then {SAME_COMMAND}"),  # Quay, Harbor
+    (
+        rf"^{_REFERRERS_TAG}: .*(http 4(09|12)|immutab|allow updating)",
+        "have {host} let the tags sha256-* be written again, which list what is attached: it has no other list of that",
+    ),
     (
         r"(http|code) 4(09|12)|immutab|allow updating",
         "look who has written to {repository}; a version that is out is raised",
@@ -248,18 +254,12 @@ class Client:
 
     def tags(self, repository: str) -> tuple[str, ...]:
         """The same of all tags of a repository."""
-        tags = dict[str, None]()
-        path, what = f"{repository}/tags/list", f"{repository}: the list of tags"
 
         def page(query: Query) -> Answer | None:
-            answer = self._ask(path, repository, query=query)
-            if answer is None and query:
-                raise RegistryError(f"{what} goes on to a page that is not there")
-            tags.update(dict.fromkeys(_tags(repository, answer) if answer else ()))
-            return answer
+            return self._ask(f"{repository}/tags/list", repository, query=query)
 
-        _read_all(page, what, tags, _MOST_TAGS, "tags")
-        return tuple(tags)
+        read = functools.partial(_tags, repository)
+        return tuple(dict.fromkeys(_read_all(page, read, f"{repository}: the list of tags", _MOST_TAGS, "tags")))
 
     def referrers(self, reference: Reference, digest: str) -> tuple[dict[str, Any], ...]:
         """The descriptors of what says of itself that it is about the manifest `digest`, none where nothing is there.
@@ -267,8 +267,7 @@ class Client:
         A registry without the API for it has them in an index at a tag that is named after the digest; so has one whose
         API answers and lists nothing.
         """
-        path = f"{reference.repository}/referrers/{digest}"
-        found = list[dict[str, Any]]()
+        path, what = f"{reference.repository}/referrers/{digest}", f"{reference}: the list of what is attached"
 
         def page(query: Query) -> Answer | None:
             answer = self._get(path, reference.repository, accept=INDEX_TYPE, query=query)
@@ -276,13 +275,18 @@ class Client:
                 return None
             if answer.status != 200:
                 raise self._refusal(answer, path)
-            found.extend(_descriptors(reference, answer.body))
             return answer
 
-        _read_all(page, f"{reference}: the list of what is attached", found, _MOST_REFERRERS, "attachments")
-        if not found and (index := self.manifest(replace(reference, version=referrers_tag(digest)))) is not None:
-            found.extend(_descriptors(reference, index.content))
-        return tuple(found)
+        def read(answer: Answer) -> list[dict[str, Any]]:
+            return _descriptors(what, answer.body)
+
+        found = _read_all(page, read, what, _MOST_REFERRERS, "attachments")
+        return tuple(found or self.listed_at_tag(reference, digest))
+
+    def listed_at_tag(self, reference: Reference, digest: str) -> list[dict[str, Any]]:
+        """The descriptors in the index at that tag."""
+        index = self.manifest(replace(reference, version=referrers_tag(digest)))
+        return _descriptors(f"{reference}: the list of what is attached", index.content) if index is not None else []
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -299,7 +303,7 @@ class Client:
         """Write a manifest of that media type under a tag or its digest; whether the registry has noted its subject."""
         answer = self._send("PUT", f"{repository}/manifests/{name}", repository, content=(kind, data))
         if answer.status not in (200, 201, 202):
-            raise self.push_refusal(repository, answer.words())
+            raise self.push_refusal(repository, f"{name}: {answer.words()}")
         return bool(answer.headers.get("OCI-Subject"))
 
     def demand_push(self, chart_name: str) -> None:
@@ -484,21 +488,26 @@ def holds_referrers(tag: str) -> bool:
     return bool(_REFERRERS.match(tag))
 
 
-def _descriptors(reference: Reference, index: bytes) -> tuple[dict[str, Any], ...]:
+def _descriptors(what: str, index: bytes) -> list[dict[str, Any]]:
     with contextlib.suppress(*MALFORMED):
-        found = json_read.load(index).get("manifests") or ()  # null is how Go writes none
-        if all(DIGEST.fullmatch(one["digest"]) for one in found):
-            return tuple(found)
-    raise RegistryError(
-        f"{reference}: the list of what is attached is none", found=index[:200].decode("utf-8", "replace")
-    )
+        found = json_read.load(index).get("manifests") or []  # null is how Go writes none
+        if all(_ANY_DIGEST.fullmatch(one["digest"]) for one in found):
+            return list(found)
+    raise RegistryError(f"{what} is none", found=index[:200].decode("utf-8", "replace"))
 
 
-def _read_all(page: Callable[[Query], Answer | None], what: str, things: Sized, most: int, noun: str) -> None:
-    """Have `page` read each page of the list `what` into `things`, until it gives None or there is no further one."""
+def _read_all(
+    page: Callable[[Query], Answer | None], read: Callable[[Answer], list[T]], what: str, most: int, noun: str
+) -> list[T]:
+    """What is read from each page of the list `what`: none where the first is not there."""
     query: Query | None = ()
-    seen, end = set[Query](), time.monotonic() + _LISTING
-    while query is not None and (answer := page(query)) is not None:
+    things, seen, end = list[T](), set[Query](), time.monotonic() + _LISTING
+    while query is not None:
+        if (answer := page(query)) is None:
+            if not query:
+                break
+            raise RegistryError(f"{what} goes on to a page that is not there")
+        things += read(answer)
         seen.add(query)
         query = _next_page(what, answer)
         if query in seen or len(seen) >= _MOST_PAGES or len(things) > most or time.monotonic() > end:
@@ -507,6 +516,7 @@ def _read_all(page: Callable[[Query], Answer | None], what: str, things: Sized, 
                 expected=f"at most {most} {noun} on {_MOST_PAGES} pages within {_LISTING:g} s, each page once",
                 found=f"{len(things)} {noun} on {len(seen)} pages, and another one after them",
             )
+    return things
 
 
 def _next_page(what: str, answer: Answer) -> Query | None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.chart.manifest_digest import MANIFEST_TYPE, descriptor, sha256
@@ -23,7 +23,7 @@ PREDICATE = "in-toto.io/predicate-type"
 BUNDLE_PREDICATE = "dev.sigstore.bundle.predicateType"  # the same, as cosign writes it
 _TITLE, _CREATED = "org.opencontainers.image.title", "org.opencontainers.image.created"
 _SETTLE = 0.5  # seconds, until somebody who has read before us has written
-_ATTEMPTS = 10  # at the index of a registry without the API, which another one may be writing as well
+_ATTEMPTS = 20  # at the index of a registry without the API, which another one may be writing as well
 
 
 @dataclass(frozen=True)
@@ -149,29 +149,25 @@ def _note(client: Client, reference: Reference, digest: str, entries: list[dict[
 
     A registry keeps what was written last, and somebody else may have read what we have: so it is looked at again.
     """
-    tag = referrers_tag(digest)
-    settled = client.registry.alone
+    tag, settled = referrers_tag(digest), client.registry.alone
     for _ in range(_ATTEMPTS):
-        found = client.manifest(replace(reference, version=tag))
-        known = json_read.load(found.content).get("manifests", []) if found is not None else []
-        lacking = [entry for entry in entries if entry["digest"] not in {one.get("digest") for one in known}]
-        if not lacking and settled:
+        known = client.listed_at_tag(reference, digest)
+        lacking = [entry for entry in entries if entry["digest"] not in {one["digest"] for one in known}]
+        if lacking:
+            index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [*known, *lacking]}
+            content = json.dumps(index, separators=(",", ":")).encode()
+            client.put_manifest(reference.repository, tag, content, INDEX_TYPE)
+        elif settled:
             return
-        if not lacking:
-            settled = True
+        else:
             pause(_SETTLE)
-            continue
-        settled = client.registry.alone
-        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [*known, *lacking]}
-        client.put_manifest(reference.repository, tag, json.dumps(index, separators=(",", ":")).encode(), INDEX_TYPE)
-    found = client.manifest(replace(reference, version=tag))
-    if found is None or any(entry["digest"] not in found.content.decode() for entry in entries):
-        raise RegistryError(
-            f"{reference}: what is attached cannot be listed",
-            expected=f"an index at the tag {tag}",
-            found="somebody else writes it all the time",
-            run="the same command again",
-        )
+        settled = client.registry.alone or not lacking
+    raise RegistryError(
+        f"{reference}: what is attached cannot be listed",
+        expected=f"an index at the tag {tag}",
+        found="somebody else writes it all the time",
+        run="the same command again",
+    )
 
 
 def attached(client: Client, reference: Reference, digest: str) -> tuple[Referrer, ...]:

@@ -225,6 +225,30 @@ def test_what_an_api_takes_and_never_lists_is_listed_at_the_tag(packed: Package,
     )
 
 
+def test_a_list_that_may_be_written_once_takes_nothing_more_and_what_helps_is_said(packed: Package) -> None:
+    quirky = Quirky(Quirks(challenges=(), immutable=True))
+    with scripted(quirky.answer) as server, connect(Registry(f"oci://{server.host}/charts"), push=True) as client:
+        reference, subject = staged(client, packed)
+        attach(client, reference, subject, THINGS[:2], WHEN)
+        assert attach(client, reference, subject, THINGS[:2], WHEN) == ()
+        with pytest.raises(RegistryError, match="takes nothing in charts/demo") as told:
+            attach(client, reference, subject, THINGS, WHEN)
+    assert "let the tags sha256-* be written again" in str(told.value.run)
+    assert referrers_tag(subject.digest) in str(told.value.found)
+
+
+def test_what_others_attach_may_have_a_digest_of_another_kind() -> None:
+    digest = f"sha512:{'a' * 128}"
+    body = json.dumps({"manifests": [{"digest": digest, "artifactType": "a/b", "annotations": {}}]}).encode()
+    with scripted(about(200, body, INDEX_TYPE)) as server:
+        registry = Registry(f"oci://{server.host}/charts")
+        with connect(registry) as client:
+            (one,) = attached(client, registry.reference("demo", "1.0.0"), "sha256:" + "0" * 64)
+            assert (one.digest, one.key) == (digest, "a/b")
+            read = read_referrer(client, registry.reference("demo", "1.0.0"), "sha256:" + "0" * 64, digest)
+            assert read.problem == "its manifest is not in the registry"
+
+
 @pytest.mark.usefixtures("impatient")
 def test_an_api_that_has_listed_nothing_before_is_not_waited_for(
     packed: Package, monkeypatch: pytest.MonkeyPatch
