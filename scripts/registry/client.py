@@ -267,7 +267,7 @@ class Client:
         A registry without the API for it has them in an index at a tag that is named after the digest; so has one whose
         API answers and lists nothing.
         """
-        path, what = f"{reference.repository}/referrers/{digest}", f"{reference}: the list of what is attached"
+        path = f"{reference.repository}/referrers/{digest}"
 
         def page(query: Query) -> Answer | None:
             answer = self._get(path, reference.repository, accept=INDEX_TYPE, query=query)
@@ -278,15 +278,15 @@ class Client:
             return answer
 
         def read(answer: Answer) -> list[dict[str, Any]]:
-            return _descriptors(what, answer.body)
+            return _descriptors(reference, answer.body)
 
-        found = _read_all(page, read, what, _MOST_REFERRERS, "attachments")
+        found = _read_all(page, read, f"{reference}: the list of what is attached", _MOST_REFERRERS, "attachments")
         return tuple(found or self.listed_at_tag(reference, digest))
 
     def listed_at_tag(self, reference: Reference, digest: str) -> list[dict[str, Any]]:
         """The descriptors in the index at that tag."""
         index = self.manifest(replace(reference, version=referrers_tag(digest)))
-        return _descriptors(f"{reference}: the list of what is attached", index.content) if index is not None else []
+        return _descriptors(reference, index.content) if index is not None else []
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -488,12 +488,14 @@ def holds_referrers(tag: str) -> bool:
     return bool(_REFERRERS.match(tag))
 
 
-def _descriptors(what: str, index: bytes) -> list[dict[str, Any]]:
+def _descriptors(reference: Reference, index: bytes) -> list[dict[str, Any]]:
     with contextlib.suppress(*MALFORMED):
         found = json_read.load(index).get("manifests") or []  # null is how Go writes none
         if all(_ANY_DIGEST.fullmatch(one["digest"]) for one in found):
             return list(found)
-    raise RegistryError(f"{what} is none", found=index[:200].decode("utf-8", "replace"))
+    raise RegistryError(
+        f"{reference}: the list of what is attached is none", found=index[:200].decode("utf-8", "replace")
+    )
 
 
 def _read_all(
