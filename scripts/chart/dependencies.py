@@ -57,7 +57,7 @@ class Objection:
     way: str = ""
 
     def run(self, chart: Chart) -> str:
-        return self.way or f"helm dependency {'build' if self.missing else 'update'} {shown(chart.path)}"
+        return self.way or f"helm dependency {'update' if self.index is None else 'build'} {shown(chart.path)}"
 
     def place(self, chart: Chart) -> tuple[Path, int | None]:
         if self.index is None:
@@ -126,10 +126,10 @@ def objections(chart: Chart) -> Iterator[Objection]:
     for one in wanted:
         versions = there.get(one.name)
         held = near.get(one.index, one.version)
-        if apart := bool(one.version) and not admits(one.version, held):
+        if one.version and not admits(one.version, held):
             told = f"{one.name} in {one.repository} is {held}, not {one.version}"
             yield Objection(told, one.index, way="correct the version there")
-        if not versions and any(entry.name == one.name or entry.match(_ARCHIVE.format(one.name)) for entry in hidden):
+        elif not versions and any(entry.name == one.name or entry.match(_ARCHIVE.format(one.name)) for entry in hidden):
             told = f"{one.name} in charts/ is what .helmignore leaves out"
             yield Objection(told, one.index, way="correct .helmignore")
         elif not versions:
@@ -138,10 +138,9 @@ def objections(chart: Chart) -> Iterator[Objection]:
             if not one.repository and (absent := why_absent(inside, Runner())):  # helm does not fetch it
                 told, way = f"{told}: {absent[0]}", absent[1]
             yield Objection(told, one.index, missing=True, way=way or "")
-        if apart or not versions:
-            continue
-        if one.version and not any(admits(one.version, version) for version in versions):
-            yield Objection(f"{one.name} in charts/ is {', '.join(versions)}, not {one.version}", one.index)
+        elif one.version and not any(admits(one.version, version) for version in versions):
+            told = f"{one.name} in charts/ is {', '.join(versions)}, not {one.version}"
+            yield Objection(told, one.index, way="" if one.repository else "correct one of the two")
         elif (
             locked is not None
             and one.repository
@@ -177,7 +176,7 @@ def demand_dependencies(chart: Chart) -> None:
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: {MISSING}{', '.join(missing)}",
             run=f"helm dependency build {shown(chart.path)}",
         )
-    for one in sorted(found, key=lambda one: not one.way):
+    for one in sorted(found, key=lambda one: (not one.way, one.index is not None)):
         file, line = one.place(chart)
         raise ChartError(f"{shown(file)}:{line or 1}: {one.message}", run=one.run(chart))
 

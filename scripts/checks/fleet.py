@@ -13,6 +13,7 @@ from scripts.core import files
 from scripts.core.errors import FindingsError, ReleaseError
 from scripts.core.junit import Suite
 from scripts.core.parallel import workers
+from scripts.core.words import many
 from scripts.workspace import Workspace
 
 
@@ -42,7 +43,7 @@ def over(work: Workspace, charts: Sequence[Chart], stage: Stage) -> tuple[Part, 
 
     def one(chart: Chart) -> Part:
         def say(text: str) -> None:
-            work.say(text if chart.name in text else f"{chart.name}: {text}")
+            work.say(text if text.startswith(f"{chart.name} ") else f"{chart.name}: {text}")
 
         part = Part(chart, "failed")
         try:
@@ -93,7 +94,7 @@ def checked(work: Workspace, *, values: Iterable[Path], kube_versions: Sequence[
         files.write_json(work.config.result(chart.name, "kubeconform.json"), outcome.report())
         outcome.demand()
 
-    verdict = f"{len(told)} problems" if told else f"{outcome.objects} objects of {len(outcome.checked)} renders"
+    verdict = many(len(told), "problem") if told else f"{outcome.objects} objects of {len(outcome.checked)} renders"
     suites = tuple(validate.suites(outcome))
     return Part(chart, verdict, told, outcome, outcome.report(), finish, suites=suites)
 

@@ -120,7 +120,7 @@ def make_plan(
     known), ValuesError (a file that is missing or no YAML), ConfigError (a version that is not supported).
     """
     if library := _library(chart):
-        note = f"{chart.name} {library}: it renders nothing by itself, and no chart of tests uses it"
+        note = f"{chart.name} {library}: it renders nothing by itself, and no chart of tests (test_chart) uses it"
         return Plan(chart, (), (), chart.release, notes=(note,))
     bare = chart.path / "values.yaml"
     columns = [Values(column_name(chart, file), () if file == bare else (file,)) for file in chart.values_files]

@@ -17,7 +17,7 @@ from scripts.core.errors import USAGE, ChartError, ConfigError, GitError, Versio
 from scripts.core.git import find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
-from scripts.core.semver import parse
+from scripts.core.semver import parse, tag_name
 from scripts.core.words import some
 from scripts.judge.diff import Diff, diff_charts
 from scripts.judge.exceptions import read_exceptions
@@ -83,6 +83,7 @@ def _before(work: Workspace, named: str | None, chart: Chart, stack: contextlib.
     raise ConfigError(
         f"no version of {chart.name} is published or tagged, so there is nothing to compare with",
         expected="--from with a version, or with git:REVISION",
+        found=f"no git tag {tag_name(chart.name, 'VERSION')}, and nothing in the registry",
         run="git fetch --tags; or --from git:REVISION",
     )
 

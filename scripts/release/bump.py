@@ -158,6 +158,7 @@ def plan_bump(
     dated = changes is not None
     if changes is None and f"{ARTIFACT_HUB}changes" in (metadata.get("annotations") or {}):
         changes = []  # those of the version before are not this one's
+        notes += ("artifacthub.io/changes is empty",)
     after = with_version(before, new, app_version=request.app_version, changes=changes, source=shown(file))
     all_edits = [Edit(file, before.encode(), after.encode()), *history]
     old_app = metadata.get("appVersion")
@@ -403,7 +404,7 @@ def _history(
     source, data = shown(config.changelog), read(config.changelog)
     if data is None:
         lacking = "" if config.changelog.name == "none" else f"there is no {source}: "
-        return None, [], (f"{lacking}no changelog is kept, and artifacthub.io/changes is empty",)
+        return None, [], (f"{lacking}no changelog is kept",)
     text = _decoded(config.changelog, data)
     unreleased = changelog.releasable(changelog.parse(text, source), new)
     changes = [

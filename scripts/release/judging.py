@@ -15,6 +15,7 @@ from scripts.core.edits import FRESH
 from scripts.core.errors import PartError, telling
 from scripts.core.owner import temporary
 from scripts.core.paths import shown
+from scripts.core.semver import tag_name
 from scripts.judge.judge import judge
 from scripts.judge.reason import Level
 from scripts.judge.verdict import Verdict, demand_enough, line
@@ -39,7 +40,7 @@ def judged_bump(work: Workspace, *, part: str | None = None, dirty: bool = False
             if part == AUTO:
                 raise PartError(
                     f"no version of {chart.name} is published or tagged, so there is nothing to judge from",
-                    expected="--part major, minor or patch",
+                    expected=f"--part major, minor or patch; or a git tag {tag_name(chart.name, 'VERSION')}",
                     run="git fetch --tags",
                 )
             return first

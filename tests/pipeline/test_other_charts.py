@@ -539,7 +539,7 @@ class TestDependencies:
         shutil.rmtree(umbrella / "charts")
         cli("package", "--dry-run", "--chart", umbrella).refused("is 0.2.0, not 0.1.0", "correct the version there")
         (tmp_path / "base" / "templates" / "map.yaml").write_text(config_map("third"))
-        cli("template", "--chart", umbrella).refused("can't get a valid version", "next:     correct the version there")
+        cli("template", "--chart", umbrella).refused("is 0.2.0, not 0.1.0", "next:     correct the version there")
 
     @pytest.mark.parametrize(
         ("repository", "words"), [("file://../none", "none not found"), ("git+https://a.example", "protocol handler")]
@@ -560,7 +560,7 @@ class TestDependencies:
         assert "sub in charts/ is 0.1.0, not ~1.2.0" in told.stdout
         told.refused("is not clean")
         for task in ("template", "package"):
-            cli(task, "--chart", chart).refused("sub in charts/ is 0.1.0, not ~1.2.0", "helm dependency update")
+            cli(task, "--chart", chart).refused("sub in charts/ is 0.1.0, not ~1.2.0", "correct one of the two")
 
     def test_a_library_is_rendered_through_a_chart_that_uses_it(self, cli: Cli, tmp_path: Path) -> None:
         library = write_chart(tmp_path / "lib", "lib", "type: library\n")

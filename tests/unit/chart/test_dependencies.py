@@ -124,6 +124,24 @@ def test_an_earlier_state_gets_what_its_lock_names(tmp_path: Path) -> None:
     assert outdated(read_chart(old)) == ("near 0.1.0 is not in charts/",)
 
 
+@pytest.mark.parametrize(("locked", "there", "way"), [("0.1.1", "0.1.0", "build"), ("0.2.0", "0.2.0", "update")])
+def test_the_lock_is_kept_to_and_moved_where_it_is_at_fault(tmp_path: Path, locked: str, there: str, way: str) -> None:
+    """The archives of yesterday beside the lock of today, which is committed; and a lock beside other wishes."""
+    chart = chart_with(tmp_path, SUB.replace("0.1.0", "~0.1.0"))
+    packed(chart / f"charts/sub-{there}.tgz", f"name: sub\nversion: {there}\n")
+    (chart / "Chart.lock").write_text(f"dependencies: [{{name: sub, version: {locked}, repository: x}}]\n")
+    with pytest.raises(ChartError) as caught:
+        demand_dependencies(read_chart(chart))
+    assert caught.value.run == f"helm dependency {way} {tmp_path}"
+
+
+def test_a_folder_of_another_version_is_no_missing_dependency(tmp_path: Path) -> None:
+    sub = chart_with(tmp_path / "top", "{name: other, version: 0.2.0, repository: 'file://../other'}")
+    chart_with(tmp_path / "other")
+    (tmp_path / "other/Chart.yaml").write_text("apiVersion: v2\nname: other\nversion: 0.1.0\n")
+    assert [one.message for one in objections(read_chart(sub))] == ["other in file://../other is 0.1.0, not 0.2.0"]
+
+
 def test_a_lock_that_nothing_needs_is_to_go(tmp_path: Path) -> None:
     """`helm dependency update` leaves it there."""
     (tmp_path / "Chart.lock").write_text("dependencies: [{name: sub, version: 0.1.0, repository: x}]\n")

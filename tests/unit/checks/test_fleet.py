@@ -22,7 +22,7 @@ def test_what_one_of_several_charts_says_is_told_with_its_name(tmp_path: Path) -
 
     def stage(work: Workspace) -> Part:
         chart = read_chart(work.config.chart)
-        work.say("note: no render has an object of a.yaml")
+        work.say("note: no render has an object of one-and-other.yaml")
         work.say(f"{chart.name} has no values files")
         return Part(chart, "ok")
 
@@ -30,7 +30,7 @@ def test_what_one_of_several_charts_says_is_told_with_its_name(tmp_path: Path) -
     over(replace(open_workspace(tmp_path), say=said.append), charts, stage)
     names = ("one", "other")
     assert sorted(said) == sorted(
-        [f"{name}: note: no render has an object of a.yaml" for name in names]
+        [f"{name}: note: no render has an object of one-and-other.yaml" for name in names]
         + [f"{name} has no values files" for name in names]
     )
 
