@@ -29,7 +29,8 @@ _GROUP = re.compile(r"^####?[ \t]+(?P<name>.*?)[ \t#]*$")
 _BOLD = re.compile(r"^\*\*(?P<name>[^*]+?):?\*\*:?[ \t]*$")  # github_changelog_generator's headings
 _ITEM = re.compile(r"^(?P<indent>[ \t]*)(?:[-*+]|\d{1,9}[.)])[ \t]+(?P<text>.*)$")
 _RULE = re.compile(r"^[ \t]*(?:([-*_])(?:[ \t]*\1){2,}|</?\w[\w-]*(?:\s[^>]*)?/?>)[ \t]*$")  # or HTML around entries
-_LINK = re.compile(r"^ {0,3}\[(?P<label>[^\]]+)\]:[ \t]*(?P<url>\S+).*$")
+_LINK = re.compile(r"^ {0,3}\[(?P<label>[^\]]+)\]:[ \t]*<?(?P<url>[^\s>]+).*$")
+_FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})")  # with more ticks after it, it is code in a line
 # What generators call the kinds, without the pictures before them.
 _SYNONYMS = {
     **dict.fromkeys(("feature", "features", "new features", "enhancement", "enhancements"), "added"),
@@ -127,11 +128,11 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
     demand_settled(source, text, ChangelogError)
     sections: list[Section] = []
     entries, headings = list[list[Entry]](), list[list[tuple[str, int]]]()  # of each section
-    tagged = {found["of"] for _, line in _lines(text) if (found := _TAGGED.match(line))}
+    tagged = {found["of"] for _, line in markdown_lines(text) if (found := _TAGGED.match(line))}
     of = tagged.pop() if len(tagged) == 1 else ""
     group, inside = "", False  # the word of the last ### heading; whether we are under a section of ours
     blank, apart = False, False  # of the line before; whether a paragraph of its own stands below the last entry
-    for number, line in _lines(text):
+    for number, line in markdown_lines(text):
         if line.strip():
             apart = not _ITEM.match(line) and (apart or (blank and not line[0].isspace()))
         blank = not line.strip()
@@ -149,7 +150,7 @@ def parse(text: str, source: str = "CHANGELOG.md") -> Changelog:
             headings[-1].append((heading["name"], number))
         elif inside and not apart and not _LINK.match(line):
             _add_line(entries[-1], group, number, line)
-    meant = (f"line {number}: {line.strip()}" for number, line in _lines(text) if _ALIKE.match(line))
+    meant = (f"line {number}: {line.strip()}" for number, line in markdown_lines(text) if _ALIKE.match(line))
     whole = zip(sections, map(tuple, entries), map(tuple, headings), strict=True)
     told = tuple(replace(section, entries=those, headings=these) for section, those, these in whole)
     return Changelog(source, told, next(meant, None))
@@ -164,12 +165,6 @@ def kind_of(heading: str) -> str:
     word = re.sub(r":\w+:|<[^>]*>|\{[^}]*\}", "", heading)  # a picture's name, a comment, an anchor
     word = re.sub(r"^[^A-Za-z]+|[^A-Za-z)]+$", "", word).casefold()
     return _SYNONYMS.get(word, word or heading.casefold())
-
-
-def release_date(text: str, version: str) -> datetime.date | None:
-    """The date that the heading of `version` bears; None without that heading or date."""
-    section = parse(text).section(version)
-    return section.date if section else None
 
 
 def releasable(changelog: Changelog, version: str = "") -> Section:
@@ -244,7 +239,7 @@ def _before(version: str, others: list[str]) -> str | None:
 def _end(text: str, section: Section) -> int:
     """The number of the line before which a section ends: at the next heading, at the links, or at the end."""
     last = section.line
-    for number, line in _lines(text):
+    for number, line in markdown_lines(text):
         if number > section.line and (_begins_section(line) or _LINK.match(line)):
             return number - 1
         last = number
@@ -254,14 +249,14 @@ def _end(text: str, section: Section) -> int:
 def _gathered(text: str, sections: tuple[Section, ...], end: str) -> list[str]:
     """The lines of `sections` as one: each kind of change once, each entry once."""
     raw, groups = text.splitlines(), dict[str, dict[str, None]]()
-    markdown = {number for number, _ in _lines(text)}
+    markdown = {number for number, _ in markdown_lines(text)}
     for section in sections:
         group: dict[str, None] | None = None
         entry, last = list[str](), _end(text, section)
         for number in range(section.line + 1, last + 2):
             line = raw[number - 1] if number <= last else "### "
-            heading = _GROUP.match(line) if number in markdown or line == "### " else None
-            item = _ITEM.match(line)
+            told = line if number in markdown or number > last else ""
+            heading, item = _GROUP.match(told), _ITEM.match(told)
             if heading or (item and len(item["indent"]) < 2):
                 if entry and group is not None:
                     group.setdefault(end.join(entry).rstrip())
@@ -289,18 +284,18 @@ def plain(markdown: str) -> str:
     return re.sub("\0(\\d+)\0", lambda found: spans[int(found[1])], " ".join(text.split()))
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def markdown_lines(text: str) -> Iterator[tuple[int, str]]:
     """The numbered lines that are Markdown: nothing inside code fences or HTML comments."""
     fence, comment = "", False
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
-        stripped = line.lstrip()
-        if fence:
-            fence = "" if stripped.startswith(fence) else fence
+        mark = _FENCE.match(line)
+        if fence:  # which one at least as long closes
+            fence = "" if mark and mark[1].startswith(fence) and mark[1] == line.strip() else fence
         elif comment:
             comment = "-->" not in line
-        elif stripped.startswith(("```", "~~~")):
-            fence = stripped[:3]
-        elif stripped.startswith("<!--"):
+        elif mark:
+            fence = mark[1]
+        elif line.lstrip().startswith("<!--"):
             comment = "-->" not in line
         else:
             yield number, line

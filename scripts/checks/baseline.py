@@ -101,7 +101,7 @@ def _exported(work: Workspace, reference: str, into: Path) -> Path:
     if commit is None:
         run = "git log --oneline" if revision != reference else None  # else another form may be meant
         raise GitError(f"git knows no revision {revision!r}", expected=_FORMS, run=run, code=USAGE)
-    if (folder := stood_at(work, repository, commit)) is None:
+    if (folder := stood_at(work.config.chart, repository, commit)) is None:
         raise GitError(
             f"there is no chart at {shown(work.config.chart)} in the git revision {revision!r}",
             run=f"git log --oneline -- {shown(work.config.chart)}",
@@ -127,9 +127,8 @@ def _bring_local(repository: Repository, revision: str, chart: Path, into: Path)
                 _bring_local(repository, revision, at, into)
 
 
-def stood_at(work: Workspace, repository: Repository, revision: str) -> Path | None:
-    """The chart's folder in a git revision: that of today, else the one from which a chart of its name is gone now."""
-    here = work.config.chart
+def stood_at(here: Path, repository: Repository, revision: str) -> Path | None:
+    """The folder in a git revision of the chart that is `here` today; else the one that its name is gone from now."""
     if repository.file_at(revision, here / "Chart.yaml") is not None:
         return here
     if repository.commit(revision) is None:  # a tag may lead to anything
@@ -184,7 +183,7 @@ def last_tagged(work: Workspace, chart: Chart, *, below: bool = False) -> str | 
     repository = find_repository(work.config.chart, work.runner)
     versions = _of_the_line(tagged_versions(chart, repository), chart.version, below)
     tags = [tag_name(chart.name, version) for version in versions]
-    found = next((tag for tag in tags if repository is not None and stood_at(work, repository, tag)), None)
+    found = next((tag for tag in tags if repository is not None and stood_at(work.config.chart, repository, tag)), None)
     if tags and tags[0] != found:
         work.say(f"note: at the git tag {tags[0]} no chart is at {shown(work.config.chart)}: it is not compared with")
     return f"{GIT}{found}" if found else None

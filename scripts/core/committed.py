@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.core.errors import USAGE, GitError
 from scripts.core.git import LINK, SUBMODULE, Entry, Repository, find_repository
 from scripts.core.owner import temporary
 
@@ -133,11 +132,8 @@ class _Tree:
         return next((module for module in self._absent if f"{found}/".startswith(f"{module}/")), None)
 
 
-def read_committed(repository: Repository, revision: str, folder: Path, *, as_checkout: bool = False) -> Committed:
-    """`folder` in `revision`: content as it is kept, or `as_checkout` as this clone has it. Raises GitError."""
-    commit = repository.commit(revision)
-    if commit is None:
-        raise GitError(f"git knows no revision {revision!r}", run="git log --oneline", code=USAGE)
+def read_committed(repository: Repository, commit: str, folder: Path, *, as_checkout: bool = False) -> Committed:
+    """`folder` in `commit`: content as it is kept, or `as_checkout` as this clone has it. Raises GitError."""
     inside = repository.inside(folder)
     files: dict[str, _File] = {}
     missing: dict[str, str] = {}

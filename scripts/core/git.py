@@ -94,14 +94,13 @@ class Repository:
 
     def commit(self, revision: str = "HEAD") -> str | None:
         """The commit id of `revision`, None where there is none (HEAD of an empty repository too)."""
-        if revision.startswith(":/"):  # whose words go on to the end
-            revision = self.object(revision) or revision
-        found = self.object(f"{revision}^{{commit}}")
-        if revision == "HEAD" and found is None and (named := self.object("HEAD")):
-            # A clone that borrows its objects from a repository that is gone, a disk that lost them.
-            raise GitError(f"{named} is missing in {self.root}", run="git fsck")
-        if revision == "HEAD" and found is None and "broken" in (said := self._git("log", "-1", check=False).complaint):
-            raise GitError(f"HEAD cannot be read in {self.root}", found=said, run="git fsck")
+        named = self.object(revision)  # apart, since the words of a revision such as :/text go on to the end
+        found = self.object(f"{named}^{{commit}}") if named else None
+        if revision == "HEAD" and found is None:
+            if named:  # in a clone that borrows its objects from a repository that is gone, on a disk that lost them
+                raise GitError(f"{named} is missing in {self.root}", run="git fsck")
+            if "broken" in (said := self._git("log", "-1", check=False).complaint):
+                raise GitError(f"HEAD cannot be read in {self.root}", found=said, run="git fsck")
         return found
 
     def parent(self) -> str | None:

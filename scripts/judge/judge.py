@@ -144,7 +144,7 @@ def _stands(work: Workspace, against: str) -> bool:
     commit = repository.commit(revision) if repository is not None else None
     if repository is None or commit is None:
         raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
-    return stood_at(work, repository, commit) is not None
+    return stood_at(work.config.chart, repository, commit) is not None
 
 
 def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:

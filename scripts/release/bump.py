@@ -15,7 +15,7 @@ from scripts.chart import changelog
 from scripts.chart.dependencies import admits, declared_in, dependencies, fetched_archives, is_local
 from scripts.chart.selection import all_of
 from scripts.chart.source import ARTIFACT_HUB, Chart, read_chart, with_version
-from scripts.checks.baseline import published_versions, tagged_versions
+from scripts.checks.baseline import published_versions, stood_at, tagged_versions
 from scripts.core import edits
 from scripts.core.config import Config
 from scripts.core.edits import Edit
@@ -118,8 +118,8 @@ def read_bump(work: Workspace, request: Request, *, dirty: bool = False) -> Bump
     """
     chart = read_chart(work.config.chart)
     repository = find_repository(chart.path, work.runner)
-    if not dirty:
-        demand_clean(work.config, repository)
+    if not dirty and repository is not None and (found := changed(work.config, repository)):
+        raise uncommitted(found)
     published: tuple[str, ...] = ()
     try:
         with registry_in_use(work) as registry:
@@ -167,7 +167,9 @@ def plan_bump(
     if not is_prerelease(new):  # who installs from a page installs the last final version
         olds = [old]
         if is_prerelease(old):  # while it is a candidate, such pages name the final versions
-            olds += _finals(new, (*tagged, *published, *_sections(config, read)))
+            told = _read_history(config, read)
+            named = [section.version for section in told.sections if section.version] if told else []
+            olds += _finals(new, (*tagged, *published, *named))
         for path in dict.fromkeys((config.project / name).resolve() for name in config.version_files):
             made = next((edit for edit in all_edits if edit.path == path), None)
             if made is None:
@@ -219,11 +221,10 @@ def pending_bump(
 
         return plan_bump(config, request, date=day, tagged=tagged, published=published, read=head)
 
-    found, history = plan(today), read_disk(config.changelog)
-    if history is not None:
-        written = changelog.release_date(_decoded(config.changelog, history), found.new)
-        if written not in (None, today):
-            found = plan(written)  # killed yesterday
+    found, history = plan(today), _read_history(config, read_disk)
+    begun = history.section(found.new) if history else None
+    if begun and begun.date and begun.date != today:
+        found = plan(begun.date)  # killed yesterday
     committed = plan(found.date or today, as_checkout=False)
     return replace(
         found,
@@ -246,11 +247,13 @@ def raised_by_head(config: Config, name: str, repository: Repository) -> tuple[s
     file = config.chart / "Chart.yaml"
     now = _version_at(repository, "HEAD", file)
     parent = repository.before(commit_message(name, now or "")) or repository.parent()
-    before = _version_at(repository, parent, file) if parent else None
+    folder = stood_at(config.chart, repository, parent) if parent else None
+    before = _version_at(repository, parent, folder / "Chart.yaml") if parent and folder else None
     if now is None or before is None or parse(now) <= parse(before):
         return None
-    history = repository.file_at("HEAD", config.changelog) if config.changelog.is_relative_to(repository.root) else None
-    if history is not None and changelog.parse(_decoded(config.changelog, history)).section(now) is None:
+    inside = config.changelog.is_relative_to(repository.root)
+    history = _read_history(config, lambda path: repository.file_at("HEAD", path)) if inside else None
+    if history is not None and history.section(now) is None:
         return None  # a version that was written by hand, and is to be released with the next
     return before, now
 
@@ -322,12 +325,6 @@ def commit_message(name: str, version: str) -> str:
     return f"Release {name} {version}"
 
 
-def demand_clean(config: Config, repository: Repository | None) -> None:
-    """Raises GitError when the working tree has changes."""
-    if repository is not None and (dirty := changed(config, repository)):
-        raise uncommitted(dirty)
-
-
 def changed(config: Config, repository: Repository) -> tuple[Difference, ...]:
     """The files that differ from HEAD, byte for byte, but for what runs of ours and helm have left untracked."""
     fetched, left = {path.resolve() for path in fetched_archives(read_chart(config.chart))}, left_by_runs(config)
@@ -391,10 +388,9 @@ def _finals(new: str, versions: Iterable[str]) -> list[str]:
     return sorted(known, key=parse, reverse=True)
 
 
-def _sections(config: Config, read: Read) -> list[str]:
+def _read_history(config: Config, read: Read) -> changelog.Changelog | None:
     data = read(config.changelog)
-    history = changelog.parse(_decoded(config.changelog, data)) if data is not None else None
-    return [section.version for section in history.sections if section.version] if history else []
+    return None if data is None else changelog.parse(_decoded(config.changelog, data), shown(config.changelog))
 
 
 def _history(

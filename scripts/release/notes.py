@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from scripts.chart.archive import Package
-from scripts.chart.changelog import parse, read_text
+from scripts.chart.changelog import markdown_lines, parse, read_text
 from scripts.core.config import Config
 from scripts.core.semver import is_prerelease
 from scripts.release.record import EMBEDDED
@@ -26,8 +26,10 @@ def notes(
     """The notes as Markdown, with the verdict (`judged`) and what a `changelog` says. Raises ChangelogError."""
     parts = [f"# {package.title}\n"]
     if told := changes(changelog, package.version):
-        cut = f"{told[:_LONGEST].rpartition(chr(10))[0]}\n\nThe rest stands in {changelog.name}.\n"
-        parts.append(told if len(told) <= _LONGEST else cut)
+        if len(told) > _LONGEST:  # and what is cut in the middle goes: a line, or a fence with what leads to it
+            whole = max((number for number, _ in markdown_lines(told[:_LONGEST])), default=1) - 1
+            told = "\n".join([*told.splitlines()[:whole], "", f"The rest stands in {changelog.name}.", ""])
+        parts.append(told)
     if judged:
         parts.append(judged.rstrip() + "\n")
     address = reference.rpartition(":")[0]

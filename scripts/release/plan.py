@@ -416,7 +416,11 @@ class Release:
             request = Request(part, pre=self._options.pre)
             return pending_bump(self._config, chart, repository, request, published, self._today)
         except ChangelogError as error:
-            run = f"{error.run}; or without --bump: invoke release, if {chart.version} is to be released"
+            tag = tag_name(chart.name, chart.version)
+            way = f"without --bump: invoke release, if {chart.version} is to be released"
+            if tag in repository.tags():  # HEAD is past it, as where others' commits were merged meanwhile
+                way = f"where that of {chart.version} has not ended: git checkout {tag}, then {SAME_COMMAND}"
+            run = f"{error.run}; or {way}"
             raise ChangelogError(error.message, expected=error.expected, found=error.found, run=run) from None
         except VersionError as error:
             with contextlib.suppress(GitError):
@@ -538,15 +542,12 @@ class Release:
 
     def _tag_step(self) -> Step:
         facts, tag = self.facts, self._tag
-        if facts.origin.repository is None:
-            error = GitError(f"--tag needs a git repository, and {shown(facts.origin.chart.path)} is in none")
-            return stopped("tag", error, "unknown")
+        if facts.origin.repository is None or facts.origin.commit is None:
+            message = f"--tag needs a commit, but {shown(self._config.chart)} is in no git repository that has one"
+            return stopped("tag", GitError(message, run="git commit, or release without --tag"), "unknown")
         if facts.dirty and self._options.allow_dirty:
             error = uncommitted(facts.dirty, then="or release without --tag")
             return Step("tag", "unknown", "a tag would name a commit without these changes", error)
-        if facts.origin.commit is None:
-            error = GitError("--tag needs a commit, and the repository has none", run="git commit")
-            return stopped("tag", error, "unknown")
         remote = facts.remote if facts.remote is not None and facts.remote.commit is not None else None
         tagged, there = facts.origin.repository.tags().get(tag), remote.commit if remote is not None else None
         wanted = facts.origin.commit if facts.bump is None else None

@@ -605,6 +605,15 @@ def test_notes_are_no_longer_than_a_forge_takes_them(project: Project) -> None:
     assert record.digest in notes
 
 
+def test_notes_are_not_cut_in_the_middle_of_code(project: Project) -> None:
+    code = "- Two:\n\n  ```yaml\n" + "  a: b\n" * 20_000 + "  ```\n"
+    (project.root / "CHANGELOG.md").write_text(f"# Changelog\n\n## [Unreleased]\n\n### Added\n\n- One\n{code}")
+    project.commit("Say all of it")
+    project.release(part="minor")
+    notes = (project.config.dist / "release-notes.md").read_text()
+    assert notes.startswith("# demo 1.3.0\n\n### Added\n\n- One\n- Two:\n\nThe rest stands in CHANGELOG.md.\n\n| ")
+
+
 def test_the_links_of_a_changelog_are_no_change(tmp_path: Path) -> None:
     file = tmp_path / "CHANGELOG.md"
     file.write_text("# C\n\n## [1.0.0] - 2026-01-01\n\n### Fixed\n\n- It [x]\n\n[1.0.0]: https://example.org\n")

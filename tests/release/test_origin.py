@@ -39,7 +39,7 @@ from scripts.core.errors import (
 )
 from scripts.core.git import Repository, find_repository
 from scripts.front.command import Typed
-from scripts.release.bump import Request, demand_clean, read_bump
+from scripts.release.bump import Request, changed, read_bump
 from scripts.release.origin import _REMEDIES, STASH, not_as_served
 from scripts.release.package import package
 from scripts.release.plan import Options, Release, prepared
@@ -450,7 +450,7 @@ def test_what_is_temporary_in_a_chart_is_no_part_of_it(project: Project, monkeyp
 def test_what_a_killed_bump_was_writing_is_no_part_of_a_chart(project: Project) -> None:
     for name in ("chart/.Chart.yaml.new", ".CHANGELOG.md.new"):
         (project.root / name).write_text("name: de")
-    demand_clean(project.config, find_repository(project.root, project.runner))
+    assert changed(project.config, Repository(project.root, project.runner)) == ()
     assert project.release(tag=True).dirty == ()
     packed = read_members((project.root / "dist/demo-1.2.0.tgz").read_bytes(), "it")
     assert "demo/.Chart.yaml.new" not in packed
@@ -486,7 +486,7 @@ def test_dependencies_that_are_fetched_are_packed_as_the_commit_holds_their_fold
     assert record.dirty == ()
     (project.root / ".gitignore").write_text("dist\n")
     project.commit("Say nothing of what is fetched")
-    demand_clean(project.config, find_repository(project.root, project.runner))
+    assert changed(project.config, Repository(project.root, project.runner)) == ()
     assert digest(clone(project, "other")) == record.sha256
     unreleased = CHANGELOG.replace("## [Unreleased]\n", "## [Unreleased]\n\n### Fixed\n\n- It\n", 1)
     (project.root / "CHANGELOG.md").write_text(unreleased)

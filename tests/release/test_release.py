@@ -14,6 +14,7 @@ import pytest
 from scripts.chart.archive import read_members
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
+from scripts.core import edits
 from scripts.core.command import Runner
 from scripts.core.errors import (
     OUTSIDE,
@@ -344,6 +345,9 @@ def test_nothing_unreleased_says_what_to_do(project: Project) -> None:
     project.commit("Empty the changelog")
     with pytest.raises(ChangelogError, match=r"(?s)nothing stands under Unreleased.*without --bump: invoke release"):
         project.release(part="minor")
+    project.git("tag", "demo-1.2.0")  # as where others' commits were merged before the release had ended
+    with pytest.raises(ChangelogError, match=r"(?s)nothing stands under Unreleased.*ended: git checkout demo-1\.2\.0,"):
+        project.release(part="minor")
 
 
 @pytest.mark.parametrize("old", ["chart", ".", "charts/deep/demo"])
@@ -365,6 +369,15 @@ def test_a_chart_that_has_moved_is_judged_from_where_it_stood(project: Project, 
     moved.release(part="minor", say=said.append)
     assert "judging the step from git:demo-1.2.0" in said
     assert "gone" in (project.config.dist / "demo.judge.json").read_text()
+
+
+def test_a_commit_that_moves_the_chart_and_raises_it_is_the_raise(project: Project) -> None:
+    edits.apply(read_bump(project.work, Request("minor")).edits)
+    project.git("mv", "chart", "helm")
+    raised = project.commit("Release 1.3.0 from its new place")
+    moved = Project(project.work.having(chart=project.root / "helm"))
+    record = moved.release(part="minor", tag=True)
+    assert (record.version, record.commit) == ("1.3.0", raised)
 
 
 def test_a_tag_at_which_the_chart_is_not_to_be_found_is_said_and_passed_over(project: Project) -> None:
@@ -398,7 +411,7 @@ def test_outside_of_git(loose: Project) -> None:
     assert plan.pop("commit") == "unknown"
     assert set(plan.values()) == {"same"}
     for options, words in (
-        ({"tag": True}, "--tag needs a git repository"),
+        ({"tag": True}, "--tag needs a commit"),
         ({"part": "minor"}, "--bump makes a commit"),
     ):
         with pytest.raises(GitError, match=words):

@@ -16,7 +16,6 @@ from scripts.chart.changelog import (
     read_changelog,
     releasable,
     release,
-    release_date,
 )
 from scripts.core.errors import ChangelogError
 
@@ -82,6 +81,21 @@ def test_sections_entries_and_lines() -> None:
     assert found.section("9.9.9") is None
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "````markdown\n```\n## 2.0.0\n- no entry\n````",  # which one at least as long closes
+        "~~~ yaml `x`\n```\n## 2.0.0\n~~~~",
+        "```\n```yaml\n## 2.0.0\n```",  # and one with nothing after it
+        "```helm``` and ```` `x` ```` in a line of their own are no fence",
+    ],
+)
+def test_what_stands_in_code_is_nothing_of_the_changelog(code: str) -> None:
+    found = parse(f"## Unreleased\n\n### Added\n\n- One\n\n{code}\n\n## 1.0.0\n\n- Old\n")
+    assert [[entry.text for entry in section.entries] for section in found.sections] == [["One"], ["Old"]]
+    assert [section.version for section in found.sections] == [None, "1.0.0"]
+
+
 def test_a_release_moves_the_entries_and_sets_the_links() -> None:
     released = release(TEXT, "1.2.0", DAY, tag="demo-1.2.0")
     assert released.notes == ()
@@ -91,12 +105,12 @@ def test_a_release_moves_the_entries_and_sets_the_links() -> None:
         "[1.2.0]: https://example.org/o/r/compare/v1.1.0...v1.2.0\n",
     )
     assert released.text == expected
-    assert release_date(released.text, "1.2.0") == DAY
     again = parse(released.text)
     assert again.unreleased is not None
     assert again.unreleased.entries == ()
     moved, before = again.section("1.2.0"), parse(TEXT).unreleased
     assert moved is not None
+    assert moved.date == DAY
     assert before is not None
     assert [(e.kind, e.text) for e in moved.entries] == [(e.kind, e.text) for e in before.entries]
 
@@ -190,6 +204,11 @@ def test_line_ends_stay() -> None:
             "https://e.org/o/r/compare/demo-0.9.0..HEAD",
             "https://e.org/o/r/compare/demo-1.0.0..HEAD",
             "https://e.org/o/r/compare/demo-0.9.0..demo-1.0.0",
+        ),
+        (
+            "<https://e.org/o/r/compare/demo-0.9.0...HEAD> 'All'",
+            "<https://e.org/o/r/compare/demo-1.0.0...HEAD> 'All'",
+            "https://e.org/o/r/compare/demo-0.9.0...demo-1.0.0",
         ),
     ],
 )
@@ -333,6 +352,12 @@ def test_a_promotion_gathers_what_its_candidates_brought(unreleased: str, end: s
     assert released.count("- One") == 2  # the candidate keeps its own
     found = [(entry.kind, entry.text) for entry in releasable(parse(text), "1.3.0").entries]
     assert found == [("added", "One"), ("fixed", "Three in two lines"), ("added", "Two")]
+
+
+def test_code_is_gathered_as_it_stands() -> None:
+    first, second = (f"- {word}:\n```yaml\n- name: x\n- {word}\n```\n" for word in ("One", "Two"))
+    text = f"## Unreleased\n\n### Added\n\n{second}\n## 1.3.0-rc.1\n\n### Added\n\n{first}"
+    assert f"### Added\n\n{first}{second}\n" in release(text, "1.3.0", DAY, tag="v1.3.0").text
 
 
 def test_a_long_changelog_takes_as_long_as_it_is() -> None:
