@@ -65,7 +65,15 @@ CODES = {
 }
 
 OF_CODES = """\
-With `--json` a failure is an object `error` on stdout: `class`, `code`, `message`, `expected`, `found`, `next`.
+## JSON
+
+`--json` prints one value on stdout: of `lint`, `kubeconform-check`, `template`, `diff`, `judge`, `e2e`, `autoscale` and
+`report` that of their file in `dist/`, with `--all` or `--changed` `{"charts": [...]}`; of `release`
+`{"plan": [...], "release": {...}}`, of several charts `{"releases": [...]}`; of the others the fields of what a person
+sees, or `{"text": "..."}`. A failure is in it, or in its place, as an object `error`: `class`, `code`, `message`,
+`expected`, `found`, `next`.
+
+## Invoke's own flags
 
 Invoke reads its own flags, those before a task, before it loads anything of ours: where it cannot use one of them, it
 ends with 1 in its own words (`--search-root` of a folder without tasks, `--collection nope`) or with a traceback

@@ -82,8 +82,8 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
         word = rest.rpartition("' is!")[0]
         known = [str(name) for one in contexts for name in (one.name, *one.aliases)]
         if word.startswith("-"):
-            known = [flag for flag in (initial if at is None else at).flags if flag.startswith("--")]
-            if at is None and any(word in one.flags for one in contexts):
+            known = [flag for flag in (at or initial).flags if flag.startswith("--")]
+            if not task and any(word in one.flags for one in contexts):
                 return f"invoke TASK {word}"  # Invoke's own flags alone come before a task
         if (other := word.lstrip("-").partition("=")[0]) in [one.name for one in contexts] and word.startswith("-"):
             return f"invoke {other}"  # `template --diff`: what it means is a task of its own

@@ -90,7 +90,7 @@ def draw(record: Mapping[str, Any]) -> str:
 
     def loaded(load: Mapping[str, Any], title: str) -> Any:
         def way(most: int) -> Callable[[], str]:
-            return lambda: template.render(load=load, title=title, **_timeline(load, most))
+            return lambda: template.render(load=load, title=title, drawn=_timeline(load, most))
 
         return loads.put(load["file"], *map(way, levels or _EVENTS[-1:]))
 
@@ -113,8 +113,6 @@ def _inlined(svg: str) -> str:
 
 def picture(record: Mapping[str, Any]) -> str:
     """The load of an upgrade, and of the sabotaged chart, as one SVG that stands by itself. Raises UsageError."""
-    from markupsafe import Markup
-
     found: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
     for one in record["availability"].get("scenarios", ()):
         loads = [load for load in one["loads"] if load["state"] == "there" and load["attempt"] == one["attempts"]]
@@ -123,30 +121,15 @@ def picture(record: Mapping[str, Any]) -> str:
     shown = [found[name] for name in ("upgrade", NEGATIVE_CONTROL) if name in found] or list(found.values())[:1]
     if not shown:
         raise UsageError("there is no load to draw", expected="dist/e2e of a smoke test", run="invoke e2e")
-    lines, y, parts = _environment().get_template("lines.svg.j2"), 0, []
+    y, parts = 0, []
     for one, load in shown:
         drawn = _timeline({**load, "events": [event for event in load["events"] if not event["service"]]})
-        place = Markup(f'x="16" y="{y + 36}" width="{_WIDTH - 32}"')  # noqa: S704 - numbers alone
         words = f"{load['requests']} requests, {load['failed']} lost, p99 {load['during']['p99'] * 1000:.0f} ms"
         title = "sabotaged on purpose: it has to lose" if is_sabotaged(one) else one["scenario"]
-        markup = Markup(lines.render(place=place, **drawn))  # noqa: S704 - made by a template that escapes
-        parts.append({"title": title, "words": words, "failed": load["failed"], "y": y, "lines": markup})
+        parts.append({"title": title, "words": words, "failed": load["failed"], "y": y, "drawn": drawn})
         y += 36 + drawn["height"]
-    chart = record["chart"]
-    drawing: str = (
-        _environment()
-        .get_template("picture.svg.j2")
-        .render(
-            title=f"{chart['name']} {chart['version']} under load: "
-            + "; ".join(f"{a['title']}, {a['words']}" for a in parts),
-            width=_WIDTH,
-            height=y + 30,
-            loads=parts,
-            key="grey: requests a second; red: lost; blue: median, orange: p99, dashed: p99 of the control; "
-            "green: a pod is ready; orange: it is not, or stops",
-        )
-    )
-    return drawing
+    template = _environment().get_template("picture.svg.j2")
+    return str(template.render(chart=record["chart"], loads=parts, width=_WIDTH, height=y + 30))
 
 
 @functools.cache

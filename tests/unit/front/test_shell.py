@@ -104,9 +104,10 @@ def test_a_help_is_whole_sentences_that_need_none_before_them(namespace: Collect
     ],
 )
 def test_the_word_that_is_like_it_is_told(namespace: Collection, word: str, task: str | None, told: str) -> None:
-    contexts = namespace.to_contexts()
+    contexts, initial = namespace.to_contexts(), Program().initial_context
     at: ParserContext | None = next((one for one in contexts if one.name == task), None)
-    assert advice(f"No idea what {word!r} is!", at, Program().initial_context, contexts) == told
+    for place in [at] if at else [None, initial]:  # as Invoke has it after its own flags, and before a task
+        assert advice(f"No idea what {word!r} is!", place, initial, contexts) == told
 
 
 def test_what_is_no_typo_leads_to_the_help(namespace: Collection) -> None:
