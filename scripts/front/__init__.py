@@ -52,7 +52,6 @@ def _ours(trace: TracebackType | None) -> bool:
     return trace is not None
 
 
-sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)  # Invoke would have all of us compiled at every start
 sys.excepthook = _unread  # as early as anything of ours is loaded
 if by_invoke():
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

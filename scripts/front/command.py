@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     """What a task yields: each is printed as it comes; with `--json` the last one alone, as JSON."""
 
 ROOT = Path(__file__).resolve().parents[2]
-_GIT = re.compile(  # of what is to be run: in prose the name of a thing follows
+_GIT = (  # of what is to be run: in prose the name of a thing follows
     r"\bgit (?=(?:add|am|branch|checkout|cherry-pick|clean|commit|config|fetch|fsck|lfs|log|ls-remote|merge|pull|push"
     r"|rebase|reset|revert|show|sparse-checkout|stash|submodule|switch|tag|update-index)\b(?! --global))"
 )
@@ -105,7 +105,7 @@ def command(
         made: Ours = task(
             klass=Ours,
             name=name or body.__name__,
-            positional=positional,
+            positional=bare,
             iterable=[each.name for each in flags if each.annotation == "Many"],
             help={_flag(each.name): texts[each.name] for each in flags},
         )(run)
@@ -158,8 +158,6 @@ def demand_parsed() -> None:
 
 
 def _parsed(program: Program) -> None:
-    from scripts.core.errors import UsageError
-
     tasks, core = program.collection, program.core
     match core.unparsed:
         case [str(name), "--help" | "-h"] if name in tasks.task_names and tasks[name].positional:
@@ -180,6 +178,8 @@ def _parsed(program: Program) -> None:
             width, text = shutil.get_terminal_size().columns - 2, inspect.cleandoc(tasks[asked].__doc__ or "")
             tasks[asked].__doc__ = "\n\n".join(filled(one, width) for one in text.split("\n\n"))  # printed as it stands
     except (ParseError, ValueError) as error:  # the latter, of Invoke's own flags, comes as Python says it
+        from scripts.core.errors import UsageError
+
         at, said = getattr(error, "context", None), str(error)
         said = said if isinstance(error, ParseError) else f"-T and -D want a whole number: {said}"
         task, Ours.line = at.name if at is not None else None, None
@@ -211,7 +211,7 @@ class Typed:
         """`text` with whole command lines: what was typed, and its flags where another task of ours takes them."""
         from scripts.core.errors import SAME_COMMAND
 
-        text = _GIT.sub(lambda _: f"{self.git} ", text)
+        text = re.sub(_GIT, lambda _: f"{self.git} ", text)
         text = re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", self._completed, text)
         return text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *self._words(self._flags)]))
 
