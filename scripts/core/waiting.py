@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from scripts.core.errors import ReleaseError
+from scripts.core.errors import OUTSIDE, ReleaseError
 from scripts.core.interrupt import pause
 from scripts.core.progress import Say, silent
 
@@ -92,9 +92,13 @@ def locked(
 
     def mine() -> bool:
         nonlocal due
-        with contextlib.suppress(BlockingIOError):
+        try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
+        except BlockingIOError:
+            pass
+        except OSError as cause:  # as of a network file system whose server gives none
+            raise error(f"{path} cannot be locked", found=cause.strerror, code=OUTSIDE) from cause
         waited = time.monotonic() - begin
         if deadline > 0 and waited >= due:
             say(f"waiting for {holder(path)}, which has {what}" + (f": {due:.0f} s" if due else ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -51,6 +52,16 @@ def test_who_does_not_wait_is_told_at_once_who_has_it(tmp_path: Path) -> None:
     ):
         raise AssertionError("it was ours")
     assert refused.value.found == f"process {os.getpid()} has it"
+
+
+def test_a_file_system_without_locks_is_told_with_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_handle: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(ClusterError) as told, locked(tmp_path, what="the folder", deadline=9, error=ClusterError):
+        raise AssertionError("it was ours")
+    assert (str(told.value), told.value.code) == (f"{tmp_path} cannot be locked\n  found:    No locks available", 4)
 
 
 def test_who_waits_for_a_lock_is_heard_of_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
