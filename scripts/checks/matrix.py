@@ -28,6 +28,11 @@ WITHOUT, ASKED = "without operators", "with every API asked for"
 """Further ways to render: what templates do for an operator's cluster is seen on one without it, and the reverse."""
 
 
+def own_name(name: str) -> str:
+    """What a values set is called by itself, in whichever of these ways it is rendered."""
+    return name.removesuffix(f" {WITHOUT}").removesuffix(f" {ASKED}")
+
+
 @dataclass(frozen=True)
 class Values:
     """One way to render the chart: `files` are laid over its values.yaml, `name` is for people."""
@@ -98,7 +103,15 @@ class Spread:
     groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
     def __str__(self) -> str:
-        return "; ".join(f"{', '.join(values)} for {spans(minors)}" for values, minors in self.groups)
+        known = {name: {*minors} for values, minors in self.groups for name in values}
+        told = (
+            (
+                [name for name in values if (own := own_name(name)) == name or not {*minors} <= known.get(own, set())],
+                minors,
+            )
+            for values, minors in self.groups
+        )  # a further way to render says nothing more
+        return "; ".join(f"{', '.join(values)} for {spans(minors)}" for values, minors in told if values)
 
     def records(self) -> list[dict[str, Any]]:
         return [{"values": values, "kube_versions": minors} for values, minors in self.groups]

@@ -15,7 +15,7 @@ _EMPTY = frozenset(
     | {"resources", "limits", "requests", "securityContext", "volumes", "volumeMounts", "initContainers", "args"}
     | {"command", "topologySpreadConstraints", "hostAliases", "loadBalancerSourceRanges", "externalIPs", "finalizers"}
     | {"data", "binaryData", "stringData", "matchExpressions", "ownerReferences", "lifecycle", "secrets"}
-    | {"httpHeaders"}
+    | {"httpHeaders", "scopes"}
 )
 # Maps whose keys are people's own: an empty text in them is a value.
 OWN = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "selector", "parameters", "volumeAttributes"})
@@ -25,16 +25,8 @@ _TELLING = frozenset({"automountServiceAccountToken", "enableServiceLinks", "all
 _TELLING |= {"allocateLoadBalancerNodePorts", "attachRequired", "hostUsers", "storageClassName", "ready", "serving"}
 # Lists of which the order tells nothing.
 _SETS = frozenset({"tolerations", "topologySpreadConstraints", "volumeMounts", "metrics", "tls", "drop"})
-_SETS |= {
-    "add",
-    "hosts",
-    "hostnames",
-    "dnsNames",
-    "loadBalancerSourceRanges",
-    "externalIPs",
-    "finalizers",
-    "resourceNames",
-}
+_SETS |= {"add", "hosts", "hostnames", "dnsNames", "loadBalancerSourceRanges", "externalIPs", "finalizers"}
+_SETS |= {"resourceNames", "scopes"}
 _SELECTORS = frozenset({"podSelector", "namespaceSelector", "objectSelector", "labelSelector"})
 _AMOUNTS = frozenset({"requests", "limits", "hard", "capacity", "max", "min", "default", "defaultRequest"})
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
@@ -109,6 +101,8 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
     spec = item.get("spec")
     if not isinstance(spec, dict):
         return item
+    if (group, kind) == ("keda.sh", "ScaledObject") and isinstance(spec.get("scaleTargetRef"), dict):
+        spec["scaleTargetRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", **spec["scaleTargetRef"]}
     _drop(spec.get("persistentVolumeClaimRetentionPolicy"), {"whenDeleted": "Retain", "whenScaled": "Retain"})
     _drop(spec, _SPEC.get((group, kind), {}))
     if kind == "Service" and not group:

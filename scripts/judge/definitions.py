@@ -42,18 +42,17 @@ def _place(document: Document) -> str:
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     level: Level
     names = [_names(side.get("names") or {}) for side in (old, new)]
-    for key in ("kind", "shortNames", "singular", "categories", "listKind"):
-        level = "major" if key == "kind" else "minor"
-        meaning = "objects of the old kind are unknown" if key == "kind" else "kubectl knows it by other words"
+    for key in ("shortNames", "singular", "categories", "listKind"):
         if names[0].get(key) != names[1].get(key):
-            yield level, f"spec.names.{key}", names[0].get(key), names[1].get(key), meaning
+            yield "minor", f"spec.names.{key}", names[0].get(key), names[1].get(key), "kubectl knows it by other words"
     before, after = (_versions(side) for side in (old, new))
     for name in [*before, *(name for name in after if name not in before)]:
         path = f"spec.versions[{name}]"
+        served = {**before, **after}[name].get("served")
         if name not in after:
-            yield "major", path, name, None, "objects that are written in this version are refused"
+            yield "major", path, name, None, _UNSERVED if served else _STORED
         elif name not in before:
-            yield "minor", path, None, name, "a further version is served"
+            yield "minor", path, None, name, f"a further version, {'' if served else 'not yet '}served"
         else:
             yield from _version(path, before[name], after[name])
     was, now = (side.get("conversion") or {"strategy": "None"} for side in (old, new))
@@ -63,6 +62,10 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
         if ended:
             level, meaning = "major", "what one version calls otherwise than another is dropped: nothing converts it"
         yield level, "spec.conversion", was, now, meaning
+
+
+_UNSERVED = "objects that are written in this version are refused"
+_STORED = "refused by the API server as long as the definition's status.storedVersions names it"
 
 
 def _names(names: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,7 +83,7 @@ def _versions(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def _version(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
     if bool(old.get("served")) != bool(new.get("served")):
         on = bool(new.get("served"))
-        meaning = "the version is served again" if on else "objects that are written in this version are refused"
+        meaning = "the version is served from now on" if on else _UNSERVED
         yield "minor" if on else "major", f"{path}.served", not on, on, meaning
     if bool(old.get("storage")) != bool(new.get("storage")):
         meaning = "objects are stored in another version; stored ones have to be written anew before the old one goes"
@@ -119,9 +122,9 @@ def _meaning(change: schemas.Change, keyed: set[schemas.Path]) -> tuple[Level, s
     if change.what == "x-kubernetes-list-map-keys" and change.path in keyed:
         return None
     if change.effect == "wider":
-        return "minor", {"properties": "a new field", "default": "objects that do not say it get the new default"}.get(
-            change.what, f"more is taken than before ({change.what})"
-        )
+        gets = "no default any more" if change.new is None else "the new default"
+        told = {"properties": "a new field", "default": f"objects that do not say it get {gets}"}
+        return "minor", told.get(change.what, f"more is taken than before ({change.what})")
     if change.path[:1] == ("status",):
         return "minor", "its controller, which comes with it, writes it otherwise"
     return "major", {

@@ -36,8 +36,14 @@ _FIXED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("gateway.networking.k8s.io", "GatewayClass"): ("spec.controllerName",),
     ("resource.k8s.io", "ResourceClaim"): ("spec",),
     ("resource.k8s.io", "ResourceClaimTemplate"): ("spec",),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): ("spec.scope", "spec.group", "spec.names.plural"),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): (
+        "spec.scope",
+        "spec.group",
+        "spec.names.plural",
+        "spec.names.kind",
+    ),
     ("", "Secret"): ("type",),
+    ("", "ResourceQuota"): ("spec.scopes",),
 }
 
 

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mapping, mappings
@@ -34,6 +35,7 @@ _AMOUNT = re.compile(r"\.sizeLimit$")
 _FINDING = ("PodDisruptionBudget", "ServiceMonitor", "PodMonitor")
 _CHOOSING = ("NetworkPolicy", "PodDisruptionBudget")
 _HASHED = re.compile(r"-[0-9a-f]{7,64}$")
+_LISTED = re.compile(r"helm\.sh/hook(-(delete|output-log)-policy)?")  # in any order
 
 _GONE: Mapping[str, str] = {
     "Namespace": "the namespace is deleted, and all that is in it",
@@ -144,8 +146,9 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
     _in_sight((old, new), (was, now), (before, after))
     yield from _refused(new, old.data)
     if old.hook:  # helm makes a hook anew each time, so nothing of it is immutable
-        for body, events in zip((was, now), hooks, strict=True):
-            body["metadata"]["annotations"]["helm.sh/hook"] = events
+        for notes in (side["metadata"]["annotations"] for side in (was, now)):
+            for key in [key for key in notes if _LISTED.fullmatch(key)]:
+                notes[key] = ", ".join(sorted(re.findall(r"[\w-]+", str(notes[key]))))
         yield from _judge_hook(about, kind, was, now, scene, new)
         return
     if kind == definitions.KIND:
@@ -239,7 +242,7 @@ def _refusal(kind: str, path: str) -> str:
         return f"refused by the API server unless helm 3 sends it: the upgrade fails; else {ALL_AT_ONCE}"
     if kind == "PersistentVolumeClaim":
         return "refused by the API server: the data has to be moved to another claim"
-    more = ""
+    more = ", and with it every object of its kind" if kind == definitions.KIND else ""
     if kind in ("Deployment", "DaemonSet", "StatefulSet", "ReplicaSet"):
         more = ": downtime" if path == "spec.selector" else "; delete it with --cascade=orphan first"
     return f"refused by the API server: the upgrade fails until the {kind} is deleted and made again{more}"
@@ -249,7 +252,8 @@ def _judge_hook(
     about: str, kind: str, old: dict[str, Any], new: dict[str, Any], scene: Scene, document: Document
 ) -> Iterator[Reason]:
     for change in _fields(old, new):
-        if scene.noise.folds(document.identity, change):
+        by_account = rights.governs(document) and change.path.startswith(rights.JUDGED)
+        if by_account or scene.noise.folds(document.identity, change):
             continue
         if _is_test(document):
             level, meaning = TESTED
@@ -323,13 +327,12 @@ def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:
     for one in asking:
         path, renamed = f"webhooks[{one.get('name')}]", {**one, "name": None}
         was = next((it for it in known if it.get("name") == one.get("name") or {**it, "name": None} == renamed), {})
-        asked = set().union(*map(_questions, mappings(was.get("rules"))))
-        more = [rule for rule in mappings(one.get("rules")) if not _questions(rule) <= asked]
+        asked = [question for rule in mappings(was.get("rules")) for question in _questions(rule)]
+        more = [rule for rule in mappings(one.get("rules")) if not _covered(rule, asked)]
         if _fails_closed([{**one, "rules": more}]):
             yield "major", f"{path}.rules", was.get("rules"), one["rules"], _MUST_ANSWER
-        for key in _SPARING if _fails_closed([one]) else ():
-            asks = [{"matchExpressions": side} if isinstance(side := it.get(key), list) else side for it in (one, was)]
-            if was and not network.selector_in(*asks):
+        for key in _SPARING if was and _fails_closed([one]) else ():
+            if not network.selector_in(*(_selector(side.get(key)) for side in (one, was))):
                 yield "major", f"{path}.{key}", was.get(key), one.get(key), _MUST_ANSWER
         forms, now = (side.get("admissionReviewVersions") or [] for side in (was or one, one))
         if forms != now:
@@ -342,10 +345,23 @@ _SPARING = ("namespaceSelector", "objectSelector", "matchConditions")  # what a 
 _MUST_ANSWER = "while the webhook is away, the API server refuses what it asks it about"
 
 
-def _questions(rule: Mapping[str, Any]) -> set[tuple[Any, ...]]:
-    """What a rule of a webhook asks about: group, version, resource and operation."""
-    keys = ("apiGroups", "apiVersions", "resources", "operations")
-    return set(itertools.product(*(map(str, rule.get(key) or ["*"]) for key in keys)))
+def _selector(value: Any) -> Any:
+    """What a webhook is asked about, as a selector: of conditions each has to be met."""
+    conditions = [{"key": one.get("expression"), "operator": "Exists"} for one in mappings(value)]
+    return {"matchExpressions": conditions} if conditions else value
+
+
+def _questions(rule: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """What a rule of a webhook asks about: group, version, operation, resource, its part, and where it may be."""
+    lists = [rule.get(key) or ["*"] for key in ("apiGroups", "apiVersions", "operations", "resources")]
+    for *rest, resource in itertools.product(*lists):
+        name, _, part = str(resource).partition("/")
+        yield (*map(str, rest), name, part, str(rule.get("scope") or "*") if name == "*" else "Namespaced")
+
+
+def _covered(rule: Mapping[str, Any], asked: Sequence[tuple[str, ...]]) -> bool:
+    """Whether all that a rule asks about was asked about."""
+    return all(any(all(map(fnmatchcase, one, other)) for other in asked) for one in _questions(rule))
 
 
 def _told(kind: str, path: str, told: list[str], old: Document) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from scripts.core.semver import parse, step
 
@@ -13,6 +13,8 @@ Level = Literal["none", "patch", "minor", "major"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
+_Item = TypeVar("_Item")
+_FEW = 3  # of the same that are told one by one
 Found = tuple[Level, str, Any, Any, str]
 """What is a reason once it is known of what: level, path, old, new, meaning."""
 
@@ -40,6 +42,15 @@ class Reason:
 def highest(levels: Iterable[Level]) -> Level:
     """The highest of `levels`, "none" without any."""
     return max(levels, key=LEVELS.index, default="none")
+
+
+def told_once(items: Iterable[_Item], key: Callable[[_Item], Any]) -> Iterator[tuple[_Item, int]]:
+    """Each of `items` with how many more it stands for: the first of many that are the same by `key`."""
+    groups: dict[Any, list[_Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    for same in groups.values():
+        yield from [(same[0], len(same) - 1)] if len(same) > _FEW else ((one, 0) for one in same)
 
 
 def required_part(version: str, level: Level, *, initial: bool = True) -> Level:

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from scripts.chart.manifests import mappings, nodes
 from scripts.core.paths import key_text
 from scripts.judge.patterns import beyond
-from scripts.judge.reason import Level
+from scripts.judge.reason import Level, told_once
 
 Schema = Mapping[str, Any]
 Path = tuple[str, ...]
@@ -55,7 +55,6 @@ _CONDITION = ("if", "then", "else")
 _ELSEWHERE = frozenset({"allOf", "anyOf", "oneOf", "if", "$ref", "dependentSchemas", "additionalProperties"})
 """What may name keys beside `properties`, for all that `unevaluatedProperties` knows."""
 _MOST = 200  # depth of schemas inside schemas
-_FEW = 3  # keys with the very same change that are told one by one
 _PAIRED = 16  # alternatives that two lists of them may make together
 
 
@@ -89,14 +88,11 @@ def judged(
         here = (change.path, change.what)
         if here not in pairs or change.effect == "narrower":
             pairs[here] = change
-    groups: dict[tuple[str, ...], list[Judged]] = {}
-    for change in pairs.values():
-        if said := judge(change):
-            key = (change.what, str(change.old), str(change.new), said[1])
-            groups.setdefault(key, []).append((change, *said))
-    for same in groups.values():
-        others = f" (and of {len(same) - 1} other {things})" if len(same) > _FEW else ""
-        yield from ((change, level, meaning + others) for change, level, meaning in (same[:1] if others else same))
+    told = ((change, *said) for change in pairs.values() if (said := judge(change)))
+    for (change, level, meaning), others in told_once(
+        told, lambda one: f"{one[0].what} {one[0].old} {one[0].new} {one[2]}"
+    ):
+        yield change, level, meaning + (f" (and of {others} other {things})" if others else "")
 
 
 def key_of(path: Path) -> str:

@@ -22,7 +22,7 @@ from scripts.judge.side import Side, called, versions
 Path = tuple[str, ...]
 Leaves = Mapping[Path, Any]
 
-_REFERENCE = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)*)")
+_REFERENCE = re.compile(r"\.Values(?:\.AsMap)?((?:\.[A-Za-z_]\w*)*)")
 _INDEXED = re.compile(r"index\s+[$.\w]*\.Values((?:\s+\"[^\"]+\")+)")
 _WORD = re.compile(r"\.([A-Za-z_]\w*)|\"([\w.-]+)\"")  # a field of something, or a name that is given on
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
@@ -128,8 +128,11 @@ def _keys(old: Side, new: Side, reads: tuple[_Reads, _Reads]) -> Iterator[tuple[
         else:
             yield path, _removed(new, *reads, path, value)
     for path, value in fresh.items():
-        known = reads[0].gives(path, value)
-        told: tuple[Level, str] = ("patch", "was the default in a template") if known else ("minor", "a new setting")
+        told: tuple[Level, str] = ("minor", "a new setting")
+        if not value and reads[0].exactly(path):
+            told = ("patch", "could be set before, and is named now")
+        elif reads[0].gives(path, value):
+            told = ("patch", "was the default in a template")
         yield path, Reason(told[0], f"values {key_text(path)}", None, value, told[1])
     for path in before.keys() | after.keys():
         was, now = _at(old.values, path), _at(new.values, path)

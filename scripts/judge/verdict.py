@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scripts.chart.manifests import Manifests
-from scripts.checks.matrix import spread
+from scripts.checks.matrix import own_name, spread
 from scripts.core.errors import FindingsError
 from scripts.core.words import many, some
 from scripts.judge.exceptions import Exempt, exempted
 from scripts.judge.metadata import judge_metadata
 from scripts.judge.noise import Noise, Places, join_clusters
 from scripts.judge.objects import TESTED, Scene, judge_objects
-from scripts.judge.reason import LEVELS, Level, Reason, highest, raised_part, required_part, suffices
+from scripts.judge.reason import LEVELS, Level, Reason, highest, raised_part, required_part, suffices, told_once
 from scripts.judge.side import Side, versions
 from scripts.judge.values import judge_values
 
@@ -122,8 +122,11 @@ def make_verdict(
     noise = replace(drawn or Noise(), versions=versions(old, new))
     rendered = _cell_reasons(cells, Scene(namespace, noise))
     shown = {reason.about for reason in further}  # of these the renders tell more than the texts
-    values = (_tested(reason, rendered) for reason in judge_values(old, new) if reason.about not in shown)
-    reasons = [*judge_metadata(old, new, known), *values, *further, *rendered]
+    values = [_tested(reason, rendered) for reason in judge_values(old, new) if reason.about not in shown]
+    values += further
+    gone = tuple(f"{one.about}." for one in values if one.level == "major" and one.new is None)
+    values = [one for one in values if not one.about.startswith(gone)]  # of what is in these there is no more to tell
+    reasons = [*judge_metadata(old, new, known), *values, *rendered]
     reasons = [reason for reason in reasons if reason.level != "none"]
     if not reasons and (differing := ", ".join(files())):
         reasons = [Reason("patch", "files", None, differing, "what is rendered means the same with every values set")]
@@ -131,7 +134,9 @@ def make_verdict(
     level = highest(reason.level for reason in reasons)
     part = required_part(old.version, level, initial=initial)
     name = str(new.metadata.get("name", ""))
-    return Verdict(name, source, old.version, new.version, level, part, _ordered(reasons), tuple(notes))
+    once = told_once(_ordered(reasons), _apart_from_its_name)
+    told = (replace(one, meaning=f"{one.meaning} (and of {more} others)") if more else one for one, more in once)
+    return Verdict(name, source, old.version, new.version, level, part, tuple(told), tuple(notes))
 
 
 def demand_enough(verdict: Verdict) -> None:
@@ -186,7 +191,7 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
         usual += [] if cell.further else [here]
         if cell.new is None:
             meaning = f"an installation with these settings cannot be upgraded: {cell.refusal}"
-            found = [Reason("major", f"values set {cell.values}", "renders", "refused", meaning)]
+            found = [Reason("major", f"values set {own_name(cell.values)}", "renders", "refused", meaning)]
         else:
             pair = (cell.old.sha256, cell.new.sha256, cell.release)
             if pair not in known:
@@ -220,6 +225,12 @@ def _tested(reason: Reason, rendered: Iterable[Reason]) -> Reason:
     shown = [one for one in rendered if str(reason.old) in str(one.old) and str(reason.new) in str(one.new)]
     alone = bool(shown) and all((one.level, one.meaning) == TESTED for one in shown)
     return replace(reason, level=TESTED[0], meaning=TESTED[1]) if alone else reason
+
+
+def _apart_from_its_name(reason: Reason) -> str:
+    """The very same change of a field is the same of every object of a kind."""
+    about = re.sub(r"^(\w+)/\S+( \([a-z0-9-]+\))? ", r"\1 ", reason.about)
+    return json.dumps({**reason.record(), "about": about}, default=str, sort_keys=True)
 
 
 def _nameless(reason: Reason) -> str:

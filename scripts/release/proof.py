@@ -23,9 +23,11 @@ from scripts.core.errors import (
     ReleaseError,
     UsageError,
     ValuesError,
+    VersionError,
 )
 from scripts.core.semver import newest_first
 from scripts.core.words import many, some
+from scripts.judge.reason import highest, required_part, suffices
 from scripts.judge.verdict import SCHEMA_VERSION as VERDICT_VERSION
 from scripts.registry.client import Client, DamagedError, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
@@ -264,7 +266,7 @@ def _row(subject: _Subject, key: str, pieces: list[_Piece], signatures: _Signatu
                 _demand_bound(subject, piece, key, signatures)
             except _Wrong as wrong:
                 fault = str(wrong)
-            except MALFORMED as error:
+            except (*MALFORMED, VersionError) as error:
                 fault = f"it is no {NAMES[key]} ({type(error).__name__}: {error})"
         if fault:
             return Check(row, FAILED, f"{piece.name}: {fault}")
@@ -465,7 +467,7 @@ def _components(bill: Mapping[str, Any]) -> set[tuple[str, str, str, str]]:
             str(one.get("version", "")),
             ",".join(str(each["content"]) for each in one.get("hashes", ())),
         )
-        for one in bill["components"]
+        for one in (bill["metadata"]["component"], *bill["components"])
     }
 
 
@@ -486,7 +488,12 @@ def _verdict(subject: _Subject, content: bytes) -> str:
     _demand_known(told, VERDICT_VERSION)
     if (told["chart"], told["current"]) != (subject.package.name, subject.package.version):
         raise _Wrong(f"it is about {told['chart']} {told['current']}")
-    if told["enough"] is not True:
+    level = highest(one["level"] for one in told["reasons"])
+    if level != told["level"]:
+        raise _Wrong(f"it says {told['level']}, and its reasons are {level}")
+    parts = [required_part(told["version"], level, initial=initial) for initial in (True, False)]
+    enough = told["part"] in parts and suffices(told["version"], told["current"], told["part"])
+    if told["enough"] is not True or not enough:
         raise _Wrong(f"the version was raised by too little: the step from {told['version']} is {told['level']}")
     return f"{told['level']} since {told['version']}, {len(told['reasons'])} reasons"
 
@@ -521,14 +528,18 @@ _CHECKS: Mapping[str, tuple[str, Callable[[_Subject, bytes], str]]] = {
 
 
 def _rebuild(subject: _Subject, provenances: list[dict[str, Any]]) -> Check:
-    """Whether the commit that the provenance names gives the published bytes."""
-    if not provenances:
-        return Check("rebuild", ABSENT, "no provenance that is believed says of which commit it was made")
+    """Whether the commit that each provenance names gives the published bytes."""
+    absent = Check("rebuild", ABSENT, "no provenance that is believed says of which commit it was made")
+    checks = [_rebuilt(subject, one) for one in provenances] or [absent]
+    return next((one for one in checks if one.state != PASSED), checks[0])
+
+
+def _rebuilt(subject: _Subject, provenance: Mapping[str, Any]) -> Check:
     try:
-        url, commit = commit_of(provenances[0])
+        url, commit = commit_of(provenance)
         if commit is None or url is None:
             return Check("rebuild", ABSENT, "the provenance names no commit that can be fetched")
-        definition = provenances[0]["predicate"]["buildDefinition"]
+        definition = provenance["predicate"]["buildDefinition"]
         data, notes = rebuilt(subject.work, url, commit, definition)
     except ReleaseError as error:
         return Check("rebuild", FAILED, " ".join(f"{error.message}: {error.found or ''}".split()).removesuffix(":"))

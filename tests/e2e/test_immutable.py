@@ -64,6 +64,7 @@ RuntimeClass: {{apiVersion: node.k8s.io/v1, handler: one}}
 CSIDriver: {{apiVersion: storage.k8s.io/v1, spec: {{attachRequired: true, podInfoOnMount: false}}}}
 EndpointSlice: {{apiVersion: discovery.k8s.io/v1, addressType: IPv4, endpoints: [], ports: []}}
 PodDisruptionBudget: {{apiVersion: policy/v1, spec: {{minAvailable: 1, selector: {{matchLabels: {{a: b}}}}}}}}
+ResourceQuota: {{apiVersion: v1, spec: {{hard: {{pods: 100}}}}}}
 NetworkPolicy: {{apiVersion: networking.k8s.io/v1, spec: {{podSelector: {{}}, policyTypes: [Ingress]}}}}
 Ingress:
   apiVersion: networking.k8s.io/v1
@@ -136,6 +137,8 @@ CHANGES = [
     ("CSIDriver", "{spec: {podInfoOnMount: true}}"),
     ("EndpointSlice", "{addressType: IPv6}"),
     ("PodDisruptionBudget", "{spec: {selector: {matchLabels: {a: c}}}}"),
+    ("ResourceQuota", "{spec: {scopes: [BestEffort]}}"),
+    ("ResourceQuota", "{spec: {scopes: [], hard: {pods: 200}}}"),
     ("NetworkPolicy", "{spec: {podSelector: {matchLabels: {a: b}}}}"),
     ("Ingress", "{spec: {ingressClassName: two}}"),
     ("Deployment", "{spec: {strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0}}}}"),

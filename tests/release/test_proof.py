@@ -275,6 +275,11 @@ def test_a_tampered_bill_fails(shelf: Shelf) -> None:
     )
 
 
+def test_a_bill_that_names_another_version_of_the_chart_fails(shelf: Shelf) -> None:
+    shelf.replace(BOM_TYPE, changed(**{"metadata/component/version": "9.9.9"}))
+    assert "it has the application demo 9.9.9, which is not there" in shelf.detail("sbom")
+
+
 def test_a_bill_of_other_values_sets_than_the_charts_fails(shelf: Shelf) -> None:
     sets = [{"name": "gati:values", "value": name} for name in ("values.yaml", "/etc/hostname")]
     shelf.replace(BOM_TYPE, changed(**{"metadata/properties": sets}))
@@ -339,6 +344,23 @@ def test_a_record_or_verdict_about_something_else_fails(shelf: Shelf) -> None:
     assert "it is about demo 9.9.9" in shelf.detail("verdict")
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "the version was raised by too little: the step from 1.1.9 is major"),
+        ({"part": "patch"}, "the version was raised by too little"),
+        ({"level": "patch", "part": "patch"}, "it says patch, and its reasons are major"),
+        ({"version": "newest"}, "it is no verdict (VersionError: "),
+        ({"reasons": [{"level": "huge"}]}, "it is no verdict (ValueError: "),
+    ],
+)
+def test_a_verdict_that_calls_too_little_enough_fails(shelf: Shelf, changes: dict[str, Any], told: str) -> None:
+    said: dict[str, Any] = {"schema_version": 1, "chart": "demo", "current": "1.2.0", "version": "1.1.9"}
+    said |= {"level": "major", "part": "major", "enough": True, "reasons": [{"level": "major"}]}
+    shelf.add(VERDICT, to_bytes(said | changes))
+    assert told in shelf.detail("verdict")
+
+
 def test_a_provenance_of_another_commit_than_the_records_fails(shelf: Shelf) -> None:
     commit = json.loads(shelf.contents()[RECORD])["commit"]
     place = "predicate/buildDefinition/resolvedDependencies/0/digest/gitCommit"
@@ -393,6 +415,9 @@ def source(shelf: Shelf, tmp_path: Path) -> Callable[..., str]:
 
 def test_the_commit_gives_the_published_bytes_again(shelf: Shelf, source: Callable[..., str]) -> None:
     shelf.prove(require=("rebuild", "provenance")).demand()
+    other = changed(**{f"{MATERIAL}/digest/gitCommit": "5" * 40})(shelf.contents()[PROVENANCE])
+    shelf.add(MEDIA_TYPE, other, **{PREDICATE: PROVENANCE})
+    assert "5555" in shelf.detail("rebuild", rebuild=True)
 
 
 def test_a_commit_with_a_submodule_gives_the_published_bytes_again(

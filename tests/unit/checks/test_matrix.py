@@ -111,6 +111,8 @@ def test_spans() -> None:
 def test_spread_groups_what_has_the_same_minors() -> None:
     cells = [("a", "1.28.0"), ("a", "1.29.0"), ("b", "1.28.0"), ("b", "1.29.0"), ("c", "1.28.0")]
     assert str(spread(cells)) == "a, b for 1.28 to 1.29; c for 1.28"
+    cells += [(f"{name} {WITHOUT}", "1.28") for name in "ad"]
+    assert str(spread(cells)) == f"a, b for 1.28 to 1.29; c, d {WITHOUT} for 1.28"
 
 
 class Asked:

@@ -80,6 +80,25 @@ def test_the_rules_of_a_field(new: list[dict[str, str]], levels: list[str]) -> N
     assert [reason.level for reason in judge_definition(old, now)] == levels
 
 
+def test_a_version_that_is_not_served() -> None:
+    """Which nobody can write, and objects may still be stored in."""
+    sides = definition({"type": "object"}), definition({"type": "object"})
+    sides[0].data["spec"]["versions"].append({"name": "v1alpha1", "served": False})
+    stored, fresh = (next(judge_definition(*pair)) for pair in (sides, sides[::-1]))
+    assert (stored.level, "status.storedVersions" in stored.meaning) == ("major", True)
+    assert (fresh.level, "not yet served" in fresh.meaning) == ("minor", True)
+
+
+def test_another_kind_is_refused() -> None:
+    sides = definition({"type": "object"}), definition({"type": "object"})
+    sides[1].data["spec"]["names"] |= {"kind": "Y"}
+    (reason,) = (one for one in judge([sides[0]], [sides[1]]) if one.level == "major")
+    assert (reason.about, "refused by the API server" in reason.meaning) == (
+        "CustomResourceDefinition/xs.x.io spec.names.kind",
+        True,
+    )
+
+
 def test_fields_that_objects_are_selected_by() -> None:
     sides = definition({"type": "object"}), definition({"type": "object"})
     sides[0].data["spec"]["versions"][0]["selectableFields"] = [{"jsonPath": ".spec.a"}]
@@ -146,6 +165,8 @@ def test_another_default_of_a_field() -> None:
     (reason,) = judge_definition(definition({"type": "string"}), definition({"type": "string", "default": "a"}))
     told = "objects that do not say it get the new default"
     assert (reason.level, reason.meaning.partition(";")[0]) == ("minor", told)
+    (gone,) = judge_definition(definition({"type": "string", "default": "a"}), definition({"type": "string"}))
+    assert (gone.level, "get no default any more" in gone.meaning) == ("minor", True)
 
 
 @pytest.mark.parametrize(

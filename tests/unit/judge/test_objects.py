@@ -85,6 +85,8 @@ _GATHERED = (
 _BALANCED = "{spec: {type: %s}, metadata: {annotations: %s}}"
 _BOUND = "{spec: {validationActions: [%s], matchResources: {namespaceSelector: %s}}}"
 _DEFAULT = "{metadata: {annotations: {storageclass.kubernetes.io/is-default-class: '%s'}}}"
+_MET = "rules: [{apiGroups: [''], resources: [pods]}], matchConditions: %s"
+_ABOUT = "rules: [{apiGroups: [''], resources: [%s}]"
 _ASKED = "{%s, rules: [{apiGroups: [''], resources: [pods]}]}"
 
 
@@ -115,6 +117,9 @@ def judge(old: list[Document], new: list[Document], **scene: Any) -> list[Reason
     [
         ("Job", "{spec: {template: {metadata: {labels: {helm.sh/chart: x-2}}}}}", "major"),
         ("Job", "{spec: {ttlSecondsAfterFinished: 5}}", "patch"),
+        ("ResourceQuota", "{spec: {scopes: [BestEffort]}}", "major"),
+        ("ResourceQuota", "{spec: {scopes: []}}", "none"),
+        ("Service", "{spec: {internalTrafficPolicy: Local}}", "major"),
         ("Job", "{spec: {backoffLimit: 6}}", "none"),
         ("Deployment", "{spec: {replicas: 1}}", "none"),
         ("Deployment", "{spec: {replicas: 2}}", "minor"),
@@ -470,6 +475,21 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
               ("admissionReviewVersions: [v2]", "major"),
               ("namespaceSelector: {}, objectSelector: {matchLabels: {a: b}}, admissionReviewVersions: [v1]", "minor"),
           )),
+        *(("ValidatingWebhookConfiguration", f"{{webhooks: [{{name: a, {old}}}]}}",
+           f"{{webhooks: [{{name: a, {new}}}]}}", level)
+          for old, new, level in (
+              (_MET % "[{name: b, expression: c}]", _MET % "[{name: b, expression: c}]", "none"),
+              (_MET % "[{name: b, expression: c}]", _MET % "[{name: b, expression: c}, {name: d}]", "minor"),
+              (_MET % "[{name: b, expression: c}]", _MET % "[{name: b, expression: d}]", "major"),
+              (_ABOUT % "'*'], operations: ['*']", _ABOUT % "'*'], operations: [CREATE]", "minor"),
+              (_ABOUT % "'*'], operations: [CREATE]", _ABOUT % "'*'], operations: [CREATE, DELETE]", "major"),
+              (_ABOUT % "'*']", _ABOUT % "pods]", "minor"),
+              (_ABOUT % "'*']", _ABOUT % "pods/log]", "major"),  # "*" is no part of any
+              (_ABOUT % "'*/*']", _ABOUT % "pods/log]", "minor"),
+              (_ABOUT % "'*'], scope: Namespaced", _ABOUT % "'*']", "major"),
+              (_ABOUT % "'*']", _ABOUT % "'*'], scope: Namespaced", "minor"),
+              (_ABOUT % "pods], scope: Namespaced", _ABOUT % "pods]", "minor"),  # which are nowhere else
+          )),
         *(("ClusterRole", _GATHERED % old, _GATHERED % new, level)
           for old, new, level in (
               ("edit: 'true'", "other: 'false'", "major"),
@@ -508,7 +528,7 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
               ("rollme: a", "patch"),
           )),
         ("ScaledObject", "{spec: {scaleTargetRef: {name: a}}}",
-         "{spec: {scaleTargetRef: {kind: Deployment, name: a}}}", "minor"),
+         "{spec: {scaleTargetRef: {kind: Deployment, name: a}}}", "none"),
         ("ScaledObject", "{spec: {scaleTargetRef: {name: a}}}",
          "{spec: {scaleTargetRef: {kind: StatefulSet, name: a}}}", "major"),
         ("HorizontalPodAutoscaler",
@@ -768,6 +788,17 @@ def test_a_hook_is_made_anew_each_time() -> None:
     assert [one.level for one in judge([make("Job")], hooks[:1])] == ["major"]
 
 
+def test_the_rights_of_a_hook_are_told_by_account() -> None:
+    sides = (
+        make("ClusterRole", annotations={"helm.sh/hook": "pre-upgrade"}, changes=f"{{rules: [{rule}]}}")
+        for rule in (
+            "{apiGroups: [''], resources: [pods], verbs: [get]}",
+            "{apiGroups: [''], resources: [pods], verbs: [get, list]}",
+        )
+    )
+    assert [one.about for one in judge([next(sides)], [next(sides)])] == ["ClusterRole/x rights"]
+
+
 def test_a_hook_in_other_words_is_the_same() -> None:
     plain = {"helm.sh/hook": "pre-install,pre-upgrade"}
     said = {"helm.sh/hook-weight": "0", "helm.sh/hook-delete-policy": "before-hook-creation"}
@@ -775,6 +806,10 @@ def test_a_hook_in_other_words_is_the_same() -> None:
     old, same, more, other = (make("Job", annotations=one) for one in (plain, *words))
     assert judge([old], [same]) == judge([same], [old]) == judge([old], [more]) == []
     assert [one.level for one in judge([old], [other])] == ["minor"]
+    for key in ("delete", "output-log"):
+        orders = ("hook-failed,hook-succeeded", "hook-succeeded, hook-failed")
+        sides = (make("Job", annotations={**plain, f"helm.sh/hook-{key}-policy": one}) for one in orders)
+        assert judge([next(sides)], [next(sides)]) == []
 
 
 @pytest.mark.parametrize("more", ["{}", "{immutable: true}", "{metadata: {annotations: {helm.sh/hook: pre-upgrade}}}"])

@@ -55,6 +55,20 @@ def test_a_global_key_that_no_template_reads_any_more(listed: list[Any], levels:
     assert [one.level for one in judge_values(old, new)] == levels
 
 
+@pytest.mark.parametrize(
+    ("value", "level"), [("", "patch"), (None, "patch"), (False, "patch"), ({}, "patch"), (1, "minor")]
+)
+def test_what_could_be_set_before_and_is_named_now(value: Any, level: str) -> None:
+    sides = (replace(side("1.0.0", one), templates={"a": "{{ .Values.a }}"}) for one in ({}, {"a": value}))
+    assert [one.level for one in judge_values(*sides)] == [level]
+
+
+def test_a_key_that_is_read_of_all_values_by_another_name() -> None:
+    text = "{{ $v := .Values.AsMap }}{{ $v.port }}{{ $v.other }}"
+    sides = (replace(side("1.0.0", one), templates={"a": text}) for one in ({"port": None, "other": 1}, {"other": 1}))
+    assert [one.level for one in judge_values(*sides)] == ["patch"]
+
+
 def test_a_number_in_another_form_is_no_other_default() -> None:
     assert [*judge_values(side("1.0.0", {"port": 80}), side("1.0.1", {"port": 80.0}))] == []
 

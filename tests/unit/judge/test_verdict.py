@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from scripts.chart.manifests import Manifests, read_manifests
+from scripts.checks.matrix import ASKED, WITHOUT
 from scripts.judge.diff import _objects
 from scripts.judge.noise import Noise
+from scripts.judge.reason import Reason
 from scripts.judge.side import Side
 from scripts.judge.verdict import Cell, make_verdict
 
@@ -95,6 +99,35 @@ def test_an_argument_in_another_place_of_the_list_is_told_once() -> None:
     ]
     (reason,) = make_verdict(sides[0], sides[1], cells, source="1.0.0").reasons
     assert (reason.about, reason.where) == ("Deployment/x spec.template.spec.containers[a].args[0]", "")
+
+
+def test_the_same_change_of_many_objects_is_told_once() -> None:
+    def maps(text: str) -> Manifests:
+        each = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x{0}, annotations: {{a: {1}}}}}\n"
+        return read_manifests("---\n".join(each.format(number, text) for number in range(4)))
+
+    sides = [Side({"name": "x", "version": version}, {"values.yaml": {}}) for version in ("1.0.0", "2.0.0")]
+    (reason,) = make_verdict(
+        sides[0], sides[1], [Cell("values.yaml", "1.33", maps("b"), maps("c"))], source="1.0.0"
+    ).reasons
+    assert reason.about == "ConfigMap/x0 metadata.annotations.a"
+    assert reason.meaning == "says something else (and of 3 others)"
+
+
+def test_what_is_in_a_setting_that_went_is_not_told_beside_it() -> None:
+    old, new = (Side({"name": "x", "version": version}, {"values.yaml": {}}) for version in ("1.0.0", "2.0.0"))
+    old = replace(old, templates={"a": "{{ .Values.a.b }}{{ with .Values.a }}{{ . }}{{ end }}"})
+    more = [Reason("major", "values a.c", "d", None, "a values file that sets it has no effect any more")]
+    reasons = make_verdict(old, new, [], source="1.0.0", further=more).reasons
+    assert [reason.about for reason in reasons] == ["values a"]
+
+
+def test_one_refusal_in_each_way_to_render_is_told_once() -> None:
+    old, new = (Side({"name": "x", "version": version}, {"values.yaml": {}}) for version in ("1.0.0", "2.0.0"))
+    names = ("ci/a.yaml", f"ci/a.yaml {WITHOUT}", f"ci/a.yaml {ASKED}")
+    cells = [Cell(name, "1.33", service("x", 80), None, "templates/a.yaml:1: no") for name in names]
+    (reason,) = make_verdict(old, new, cells, source="1.0.0").reasons
+    assert (reason.about, reason.where) == ("values set ci/a.yaml", "ci/a.yaml for 1.33")
 
 
 def test_what_is_folded_is_counted_once_for_all_clusters() -> None:
