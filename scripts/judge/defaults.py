@@ -52,15 +52,19 @@ _INSIDE: Mapping[str, Mapping[str, Any]] = {
     "annotations": {"helm.sh/hook-weight": "0", "helm.sh/hook-delete-policy": "before-hook-creation"},
 }  # fmt: skip
 _CONTAINER: dict[str, Any] = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
-_CONTAINER |= {"stdin": False, "stdinOnce": False, "tty": False}
-_POD: dict[str, Any] = {
-    "dnsPolicy": "ClusterFirst",
-    "schedulerName": "default-scheduler",
-    "terminationGracePeriodSeconds": 30,
-    "serviceAccountName": "default",
-}
-_POD |= {"hostNetwork": False, "hostPID": False, "hostIPC": False, "enableServiceLinks": True}
-_ROLLING: Mapping[str, Any] = {"maxSurge": "25%", "maxUnavailable": "25%"}
+_CONTAINER |= {"stdin": False, "stdinOnce": False, "tty": False, "ports": {"protocol": "TCP"}}
+_POD: dict[str, Any] = {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "hostNetwork": False}
+_POD |= {"hostPID": False, "hostIPC": False, "enableServiceLinks": True, "terminationGracePeriodSeconds": 30}
+_POD |= {"serviceAccountName": "default", "containers": _CONTAINER, "initContainers": _CONTAINER}
+_JOB: dict[str, Any] = {"parallelism": 1, "completions": 1, "backoffLimit": 6, "suspend": False}
+_JOB |= {"completionMode": "NonIndexed", "manualSelector": False}
+_CLAIM = {"volumeMode": "Filesystem"}
+
+
+def _rolling(**how: Any) -> Mapping[str, Any]:
+    return {"type": "RollingUpdate", "rollingUpdate": how}
+
+
 BUILT_IN = re.compile(r"^(|apps|batch|autoscaling|policy|extensions|[a-z.]+\.k8s\.io)$")
 _TOP: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("", "Secret"): {"type": "Opaque"},
@@ -70,19 +74,22 @@ _TOP: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 _SPEC: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("apps", "Deployment"): {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600, "paused": False}
-    | {"minReadySeconds": 0},
+    | {"minReadySeconds": 0, "strategy": _rolling(maxSurge="25%", maxUnavailable="25%")},
     ("apps", "StatefulSet"): {"replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady"}
-    | {"minReadySeconds": 0, "persistentVolumeClaimRetentionPolicy": {}, "ordinals": {"start": 0}},
-    ("apps", "DaemonSet"): {"revisionHistoryLimit": 10, "minReadySeconds": 0},
-    ("batch", "Job"): {"parallelism": 1, "completions": 1, "backoffLimit": 6, "suspend": False}
-    | {"completionMode": "NonIndexed", "manualSelector": False},
+    | {"minReadySeconds": 0, "ordinals": {"start": 0}, "updateStrategy": _rolling(partition=0)}
+    | {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"}}
+    | {"volumeClaimTemplates": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "status": {}, "spec": _CLAIM}},
+    ("apps", "DaemonSet"): {"revisionHistoryLimit": 10, "minReadySeconds": 0}
+    | {"updateStrategy": _rolling(maxSurge=0, maxUnavailable=1)},
+    ("batch", "Job"): _JOB,
     ("batch", "CronJob"): {"suspend": False, "concurrencyPolicy": "Allow", "successfulJobsHistoryLimit": 3}
-    | {"failedJobsHistoryLimit": 1},
-    ("", "PersistentVolumeClaim"): {"volumeMode": "Filesystem"},
+    | {"failedJobsHistoryLimit": 1, "jobTemplate": {"spec": _JOB}},
+    ("", "PersistentVolumeClaim"): _CLAIM,
     ("", "PersistentVolume"): {"volumeMode": "Filesystem", "persistentVolumeReclaimPolicy": "Retain"},
     ("", "Service"): {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
     | {"externalTrafficPolicy": "Cluster", "publishNotReadyAddresses": False, "allocateLoadBalancerNodePorts": True}
-    | {"ipFamilyPolicy": "SingleStack", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10800}}},
+    | {"ipFamilyPolicy": "SingleStack", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10800}}}
+    | {"ports": {"protocol": "TCP"}},
     ("storage.k8s.io", "CSIDriver"): {"attachRequired": True, "volumeLifecycleModes": ["Persistent"]}
     | {"fsGroupPolicy": "ReadWriteOnceWithFSType"},
     ("autoscaling", "HorizontalPodAutoscaler"): {"minReplicas": 1},
@@ -103,25 +110,13 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
         return item
     if (group, kind) == ("keda.sh", "ScaledObject") and isinstance(spec.get("scaleTargetRef"), dict):
         spec["scaleTargetRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", **spec["scaleTargetRef"]}
-    _drop(spec.get("persistentVolumeClaimRetentionPolicy"), {"whenDeleted": "Retain", "whenScaled": "Retain"})
     _drop(spec, _SPEC.get((group, kind), {}))
-    if kind == "Service" and not group:
-        _service(spec)
-    if kind == "StatefulSet":
-        for claim in _dicts(spec.get("volumeClaimTemplates")):
-            for key in ("apiVersion", "kind", "status"):
-                claim.pop(key, None)
-            _drop(claim.get("spec"), _SPEC["", "PersistentVolumeClaim"])
-    if kind == "Deployment" and isinstance(strategy := spec.get("strategy"), dict):
-        _strategy(spec, "strategy", strategy, _ROLLING)
-    if kind in ("StatefulSet", "DaemonSet") and isinstance(strategy := spec.get("updateStrategy"), dict):
-        rolling = {"maxSurge": 0, "maxUnavailable": 1} if kind == "DaemonSet" else {"partition": 0}
-        _strategy(spec, "updateStrategy", strategy, rolling)
+    for port in _dicts(spec.get("ports")) if (group, kind) == ("", "Service") else ():
+        if port.get("targetPort") == port.get("port"):
+            port.pop("targetPort", None)
     if kind == "HorizontalPodAutoscaler" and (share := spec.pop("targetCPUUtilizationPercentage", None)) is not None:
         target = {"type": "Utilization", "averageUtilization": share}  # as autoscaling/v1 has it
         spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
-    if kind == "CronJob" and isinstance(job := spec.get("jobTemplate"), dict):
-        _drop(job.get("spec"), _SPEC["batch", "Job"])
     pod = pod_spec(kind, item)
     if isinstance(pod, dict):
         _pod(pod, restart=kind not in ("Job", "CronJob"), loose=kind not in ("Job", "Pod"))
@@ -170,10 +165,14 @@ def _plain(selector: dict[str, Any]) -> None:
 
 
 def _drop(data: Any, defaults: Mapping[str, Any]) -> None:
-    if isinstance(data, dict):
-        for key, value in defaults.items():
-            if key in data and data[key] == value and type(data[key]) is type(value):
-                del data[key]
+    """Take away what is the default, in each item of a list; what stands in a map is that of the map of that name."""
+    for item in data if isinstance(data, list) else [data]:
+        for key, value in defaults.items() if isinstance(item, dict) else ():
+            if isinstance(value, Mapping):
+                _drop(item.get(key), value)
+                value = {}
+            if key in item and item[key] == value and type(item[key]) is type(value):
+                del item[key]
 
 
 def _dicts(items: Any) -> list[dict[str, Any]]:
@@ -188,33 +187,15 @@ def _secret(item: dict[str, Any]) -> None:
         item["data"] = {**(item.get("data") or {}), **coded}
 
 
-def _strategy(spec: dict[str, Any], key: str, strategy: dict[str, Any], rolling: Mapping[str, Any]) -> None:
-    _drop(strategy.get("rollingUpdate"), rolling)
-    if strategy.get("rollingUpdate") == {}:
-        del strategy["rollingUpdate"]
-    _drop(strategy, {"type": "RollingUpdate"})
-    if not strategy:
-        del spec[key]
-
-
-def _service(spec: dict[str, Any]) -> None:
-    for port in _dicts(spec.get("ports")):
-        _drop(port, {"protocol": "TCP"})
-        if port.get("targetPort") == port.get("port"):
-            port.pop("targetPort", None)
-
-
 def _pod(pod: dict[str, Any], *, restart: bool, loose: bool) -> None:
     _drop(pod, _POD)
     if restart:
         _drop(pod, {"restartPolicy": "Always"})
     for container in (*_dicts(pod.get("containers")), *_dicts(pod.get("initContainers"))):
-        _drop(container, _CONTAINER)
         latest = re.search(r":(?!latest$)[^/:]+$|@", str(container.get("image"))) is None
         _drop(container, {"imagePullPolicy": "Always" if latest else "IfNotPresent"})
         names = {}
         for port in _dicts(container.get("ports")):
-            _drop(port, {"protocol": "TCP"})
             if loose and "protocol" not in port and "name" in port:
                 names[port.get("containerPort")] = port["name"]
         for asked in _QUESTIONS:

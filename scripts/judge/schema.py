@@ -512,34 +512,17 @@ def _validator() -> Any:
 
 
 def _numbers(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
-    for word, exclusive, sign in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
-        was, now = (_bound(side, word, exclusive, sign) for side in (old, new))
-        if was != now:
-            told = (old.get(word, old.get(exclusive)), new.get(word, new.get(exclusive)))
-            yield Change(path, word, *told, "narrower" if now > was else "wider")
-    one, other = (_step(side) for side in (old, new))
-    narrower = other is not None and not _divides(other, one)
-    wider = one is not None and not _divides(one, other)
-    yield from _either(path, "multipleOf", one, other, narrower=narrower, wider=wider)
-
-
-def _step(schema: Schema) -> float | None:
-    """What a number has to be a multiple of, None where that refuses nothing, as 1 does of integers."""
-    step = schema.get("multipleOf", 0)
-    return None if step <= 0 or ("number" not in _types(schema) and _divides(step, 1)) else step
+    kind = "number" if "number" in _types(old) & _types(new) else "integer"
+    for words in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"), ("multipleOf",)):
+        one, other = ({word: side[word] for word in words if word in side} for side in (old, new))
+        if one != other:
+            lost, more = (_refused(*({"type": kind, **side} for side in pair)) for pair in ((one, other), (other, one)))
+            told = (next(iter(side.values()), None) for side in (one, other))
+            yield from _either(path, words[0], *told, narrower=lost, wider=more)
 
 
 def _divides(step: float, number: float | None) -> bool:
     return number is not None and math.isclose(number / step, round(number / step))
-
-
-def _bound(schema: Schema, word: str, exclusive: str, sign: int) -> tuple[float, int]:
-    """The least number that is taken, as (number, 1 where it is itself not taken); a maximum with its sign turned."""
-    bounds: list[tuple[float, int]] = [(-math.inf, 0)]
-    bounds += [(sign * schema[key], above) for above, key in enumerate((word, exclusive)) if key in schema]
-    if "number" not in _types(schema):  # above 0 is 1 or more, and so is above 0.5
-        bounds[1:] = [(math.floor(number) + 1 if above else math.ceil(number), 0) for number, above in bounds[1:]]
-    return max(bounds)
 
 
 def _words(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
