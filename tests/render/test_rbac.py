@@ -99,6 +99,15 @@ class TestWithoutRbac:
             assert "automountServiceAccountToken" in message
 
 
+@pytest.mark.requirement("12.2")
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_the_account_of_all_pods_gets_no_rights(component: str) -> None:
+    docs = render({component: {"serviceAccount": {"create": False}}})
+    assert pod(docs.one("Deployment", COMPONENTS[component]))["serviceAccountName"] == "default"
+    for kind in KINDS:
+        assert COMPONENTS[component] not in [doc["metadata"]["name"] for doc in docs.all(kind)]
+
+
 @pytest.mark.requirement("12.1")
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_token_is_mounted_only_when_asked_for(component: str) -> None:

@@ -125,6 +125,15 @@ class TestNetworkPolicy:
         protocols = {port.get("protocol", "TCP") for rule in rules for port in rule["ports"] if port["port"] == 53}
         assert protocols == {"TCP", "UDP"}
 
+    def test_pods_in_the_nodes_network_are_called_by_number_wherever_they_are(self) -> None:
+        """To a policy they are no peers, and have no named ports."""
+        values = {"hostNetwork": True}
+        docs = render({"networkPolicy": {"enabled": True}, "ingress": values, "routeManager": values})
+        opened = {number: {"ports": [{"port": number, "protocol": "TCP"}]} for number in (8080, 50051)}
+        assert opened[50051] in self.policy_of(docs, INGRESS)["spec"]["egress"]
+        tests = docs.one("NetworkPolicy", "gati-test")["spec"]["egress"]
+        assert [rule for rule in tests if rule in opened.values()] == [*opened.values()]
+
     def test_clients_reach_the_ingress(self) -> None:
         docs = self.policies()
         rules = self.policy_of(docs, INGRESS)["spec"]["ingress"]

@@ -300,6 +300,14 @@ class TestWhatNotesSay:
         for strategy in ({"type": "Recreate"}, {"rollingUpdate": {"maxUnavailable": 1}}):
             assert "a node takes" not in notes({"ingress": {**asked, "strategy": strategy}})
 
+    def test_policies_do_not_know_the_nodes_network(self) -> None:
+        policies = {"networkPolicy": {"enabled": True}}
+        for component, callers in (("ingress", True), ("routeManager", False)):
+            text = notes({**policies, component: {"hostNetwork": True}})
+            assert f"networkPolicy.enabled with {component}.hostNetwork: policies do not" in text
+            assert text.count("hostNetwork: policies") == 1
+            assert ("networkPolicy.routeManager.extraFrom" in text) == callers
+
     def test_the_nodes_network_is_refused_where_the_chart_makes_the_namespace(self) -> None:
         asked: dict[str, Any] = {"routeManager": {"hostNetwork": True}}
         assert "set namespace.create to false" in notes(asked, namespace="ops")

@@ -130,13 +130,16 @@ podSelector:
     {{- include "gati.selectorLabels" (dict "root" (index . 0) "component" (index . 1)) | nindent 4 }}
 {{- end }}
 
-{{/* An egress rule towards the ports of another component: a list of one. Takes (list ROOT COMPONENT PORTS). */}}
+{{/* An egress rule towards the ports of another component: a list of one. Pods in the node's network are no peers and
+have no named ports to a policy: theirs are open by number, wherever. Takes (list ROOT COMPONENT PORTS). */}}
 {{- define "gati.network.towards" -}}
-- to:
+{{- $values := (index . 0).Values -}}
+{{- $away := (eq (index . 1) "ingress" | ternary $values.ingress $values.routeManager).hostNetwork | default false -}}
+- {{ if not $away }}to:
     - {{ include "gati.network.peer" . | nindent 6 | trim }}
-  ports:
+  {{ end }}ports:
     {{- range index . 2 }}
-    - {port: {{ .name }}, protocol: TCP}
+    - {port: {{ $away | ternary .containerPort .name }}, protocol: TCP}
     {{- end }}
 {{- end }}
 
