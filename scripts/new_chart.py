@@ -61,7 +61,8 @@ def new_chart(work: Workspace, path: Path, *, toolkit: str = TOOLKIT, dry_run: b
     if not dry_run:
         for file in written:
             write_atomic(file, files[file])
-    if (ignore := path / ".helmignore") in kept and not left_out(path)("gati.toml", False):
+    ignore, own = path / ".helmignore", path / "gati.toml"
+    if ignore in kept and own in files and not left_out(path)(own.name, False):
         work.say(f"note: gati.toml will be packed, and a change of it need a version: name it in {shown(ignore)}")
     return NewChart(path, written, kept, f"invoke lint --chart {shlex.quote(shown(path))}")
 
@@ -92,7 +93,8 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
                     more = _IGNORED.encode() if file.name == ".helmignore" else b""
                     yield path / file.relative_to(made), file.read_bytes() + more
     yield path / ".helmignore", _IGNORED
-    yield path / "gati.toml", _filled("gati.toml")
+    if not work.of_chart(path).config.charts:  # else the project of several has one, and the nearest alone counts
+        yield path / "gati.toml", _filled("gati.toml")
     today = datetime.datetime.now(datetime.UTC).date()
     yield path / "CHANGELOG.md", _filled("CHANGELOG.md", version=version, today=today)
     if not tested:  # else its maintainers know what it needs, and bare values may not do

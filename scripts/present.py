@@ -186,8 +186,11 @@ def matrix(rendered: Rendered, index: Any) -> View:
     return View("Manifests", ("file", "objects", "values files and Kubernetes versions"), rows, index)
 
 
-def fleet(parts: Sequence[Part]) -> View:
-    """The same check of several charts: one row a chart, and below it what was found in it where it failed."""
+def fleet(parts: Sequence[Part], views: Iterable[View | Answer]) -> View:
+    """The same check of several charts: one row a chart, and below it what was found in it where it failed.
+
+    `views` are those of each chart by itself, of which a CI system shows the marks.
+    """
     rows: list[tuple[str, ...]] = []
     for part in parts:
         rows.append((part.chart.title, "ok" if part.error is None else "FAILED", part.verdict))
@@ -198,7 +201,8 @@ def fleet(parts: Sequence[Part]) -> View:
         for part in parts
     ]  # fmt: skip
     title = many(len(parts), "chart") if parts else "no chart differs"
-    return View(title, ("chart", "state", "what"), tuple(rows), {"charts": records})
+    marks = tuple(mark for view in views for mark in getattr(view, "marks", ()))
+    return View(title, ("chart", "state", "what"), tuple(rows), {"charts": records}, marks)
 
 
 def compared(found: Diff, *, as_html: bool = False) -> Answer:

@@ -32,7 +32,7 @@ _INNER = re.compile(
 _EXECUTING = re.compile(r'^executing ".*" at (<.*>):$')
 _FAILED = re.compile(r"^(?:execution|parse) error at \((\S+?):(\d+)(?::(\d+))?\): (.*)$", re.DOTALL)
 _RENDERED = re.compile(r"^(?:YAML parse error on|error validating) (\S+): (?:error converting YAML to JSON: )?(.*)$")
-_MISSING_CHARTS = re.compile(r"found in Chart\.yaml, but missing in charts/ directory: (.*)$")
+_MISSING_CHARTS = re.compile(r"(?:missing in charts/ directory|is missing these dependencies): (.*)$")
 # What Go's readers of YAML and JSON say, and what it means of Chart.yaml and of what is rendered.
 _UNKNOWN = re.compile(r'json: unknown field "(.+)"$')
 _TWICE = re.compile(r'line (\d+): key "(.+)" already set in map$')
@@ -119,8 +119,7 @@ def read_complaints(text: str, chart: Path, values: Sequence[Path] = ()) -> tupl
     if text in _IGNORE and (chart / ".helmignore").is_file():
         return (Complaint(_IGNORE[text], file=chart / ".helmignore"),)
     if found := _MISSING_CHARTS.search(text):
-        run = f"helm dependency build {shown(chart)}"
-        return (_at(chart, "dependencies", f"{MISSING}{found.group(1)}", run),)
+        return (_at(chart, "dependencies", f"{MISSING}{found.group(1)}"),)
     if found := _REQUIRES.match(text):
         return (_at(chart, "kubeVersion", f"requires Kubernetes {found.group(1)}, which {found.group(2)} is not"),)
     if found := _INVALID.match(text):
@@ -175,11 +174,9 @@ def _lint_complaints(
         return (Complaint(f"there is no {place}", level=level),)
     if found := re.match(r"unable to load chart\s+(.*)", message, re.DOTALL):
         return read_complaints(found[1], chart, values)
-    if place == "templates/" or message.startswith(_SCHEMA):
+    if place == "templates/" or message.startswith(_SCHEMA) or _MISSING_CHARTS.search(message):
         return tuple(replace(complaint, level=level) for complaint in read_complaints(message, chart, values))
     file = chart / place.rstrip("/") if place else None
-    if found := re.match(r"^chart directory is missing these dependencies: (.*)$", message):
-        return read_complaints(f"found in Chart.yaml, but missing in charts/ directory: {found.group(1)}", chart)
     if place == "Chart.yaml" and (of_chart := _of_chart(message, chart)):
         return (replace(of_chart, level=level),)
     if none := _NO_OBJECT.match(message):

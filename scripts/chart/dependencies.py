@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import chart_metadata
-from scripts.chart.complaints import MISSING
 from scripts.chart.contents import left_out, read_archived, read_contents
 from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import parse_constraint
@@ -57,7 +56,12 @@ class Objection:
     way: str = ""
 
     def run(self, chart: Chart) -> str:
-        return self.way or f"helm dependency {'update' if self.index is None else 'build'} {shown(chart.path)}"
+        path = shown(chart.path)
+        # Not `helm dependency build`, which wants each repository to be added before.
+        anew = (
+            f"invoke lint --chart {path}, which fetches it" if self.missing else "take it out of charts/, to be fetched"
+        )
+        return self.way or (f"helm dependency update {path}" if self.index is None else anew)
 
     def place(self, chart: Chart) -> tuple[Path, int | None]:
         if self.index is None:
@@ -124,7 +128,7 @@ def objections(chart: Chart) -> Iterator[Objection]:
     near = {one.index: read_chart(folder).version for one, folder in _near(chart)}
     hidden = tuple(_hidden(chart.path))
     for one in wanted:
-        versions = there.get(one.name)
+        versions, lock = there.get(one.name), (locked or {}).get(one.name)
         held = near.get(one.index, one.version)
         if one.version and not admits(one.version, held):
             told = f"{one.name} in {one.repository} is {held}, not {one.version}"
@@ -133,24 +137,18 @@ def objections(chart: Chart) -> Iterator[Objection]:
             told = f"{one.name} in charts/ is what .helmignore leaves out"
             yield Objection(told, one.index, way="correct .helmignore")
         elif not versions:
-            told, way = f"{one.name} {one.version} is not in charts/".replace("  ", " "), None
-            inside = chart.path / "charts" / one.name / "Chart.yaml"
-            if not one.repository and (absent := why_absent(inside, Runner())):  # helm does not fetch it
-                told, way = f"{told}: {absent[0]}", absent[1]
-            yield Objection(told, one.index, missing=True, way=way or "")
+            told, way = f"{one.name} {one.version} is not in charts/".replace("  ", " "), ""
+            if not one.repository:
+                way = "put it there, or say which repository has it"
+                if absent := why_absent(chart.path / "charts" / one.name / "Chart.yaml", Runner()):
+                    told, way = f"{told}: {absent[0]}", absent[1] or way
+            yield Objection(told, one.index, missing=True, way=way)
         elif one.version and not any(admits(one.version, version) for version in versions):
             told = f"{one.name} in charts/ is {', '.join(versions)}, not {one.version}"
             yield Objection(told, one.index, way="" if one.repository else "correct one of the two")
-        elif (
-            locked is not None
-            and one.repository
-            and (lock := locked.get(one.name))
-            and not any(admits(exact, version) for exact in lock for version in versions)
-        ):
-            yield Objection(
-                f"{one.name} in charts/ is {', '.join(versions)}, but {lock_file} says {', '.join(sorted(lock))}",
-                one.index,
-            )
+        elif one.repository and lock and not any(admits(exact, version) for exact in lock for version in versions):
+            told = f"{one.name} in charts/ is {', '.join(versions)}, but {lock_file} says {', '.join(sorted(lock))}"
+            yield Objection(told, one.index)
         elif len(versions) > sum(each.name == one.name for each in wanted):
             told = f"{one.name} is in charts/ as {', '.join(versions)}, and helm renders a mix of them"
             yield Objection(told, one.index, way="take out of charts/ what is not meant")
@@ -168,15 +166,7 @@ def objections(chart: Chart) -> Iterator[Objection]:
 
 def demand_dependencies(chart: Chart) -> None:
     """Raises ChartError where charts/ is not as Chart.yaml and Chart.lock say."""
-    found = tuple(objections(chart))
-    file, names = declared_in(chart), {one.index: one.name for one in dependencies(chart)}
-    missing = dict.fromkeys(names[one.index] for one in found if one.missing and one.index is not None)
-    if missing and not any(one.way for one in found):
-        raise ChartError(
-            f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: {MISSING}{', '.join(missing)}",
-            run=f"helm dependency build {shown(chart.path)}",
-        )
-    for one in sorted(found, key=lambda one: (not one.way, one.index is not None)):
+    for one in sorted(objections(chart), key=lambda one: (not one.way, one.index is not None)):
         file, line = one.place(chart)
         raise ChartError(f"{shown(file)}:{line or 1}: {one.message}", run=one.run(chart))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.chart.archive import unpack
-from scripts.chart.dependencies import dependencies, lend
+from scripts.chart.dependencies import by_path, lend
 from scripts.chart.source import Chart, read_chart
 from scripts.core.committed import placed, read_committed
 from scripts.core.config import demand_no_login
@@ -116,9 +116,8 @@ def _exported(work: Workspace, reference: str, into: Path) -> Path:
 
 def _bring_local(repository: Repository, revision: str, chart: Path, into: Path) -> None:
     """Put the folders of `file://` dependencies as the revision has them in the place of links to those of today."""
-    for one in dependencies(read_chart(chart)):
-        place = Path(os.path.normpath(chart / one.repository.removeprefix("file://")))
-        if not one.repository.startswith("file://") or into not in place.parents:
+    for place in (Path(os.path.normpath(way)) for way in by_path(read_chart(chart)).values()):
+        if into not in place.parents:
             continue
         real = repository.root / place.relative_to(into)
         if not ((at := placed(repository.root, real, into)) / "Chart.yaml").is_file():  # else it was brought before

@@ -18,7 +18,7 @@ from scripts.chart import artifacthub
 from scripts.chart.changelog import KINDS, kind_of, read_changelog
 from scripts.chart.complaints import MISSING
 from scripts.chart.contents import read_contents
-from scripts.chart.dependencies import objections, provide_dependencies
+from scripts.chart.dependencies import declared_in, objections, provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import mapping
@@ -26,7 +26,15 @@ from scripts.chart.source import Chart, check_json, demand_values, read_chart, r
 from scripts.checks.matrix import column_name
 from scripts.checks.schemas import Schemas
 from scripts.core.config import Config
-from scripts.core.errors import ChangelogError, ChartError, ConfigError, FindingsError, ReleaseError, ValuesError
+from scripts.core.errors import (
+    OUTSIDE,
+    ChangelogError,
+    ChartError,
+    ConfigError,
+    FindingsError,
+    ReleaseError,
+    ValuesError,
+)
 from scripts.core.files import UNSETTLED, unsettled
 from scripts.core.parallel import workers
 from scripts.core.paths import line_of, shown
@@ -46,6 +54,7 @@ LEVELS = ("error", "warning", "info")
 _CHART_NAME = re.compile(r"^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$")  # what registries take
 _SAID = re.compile(r"is not a valid SemVer|version \".*\" is invalid$")  # of helm's words, by rules of our own
 _OUTDATED = re.compile(r"is deprecated in .*; use (\S+) (\w+)$")
+_mapping = partial(read_yaml, error_type=ValuesError)
 
 
 @dataclass(frozen=True)
@@ -112,20 +121,22 @@ def lint(work: Workspace, *, values: Iterable[Path] = ()) -> Lint:
     bare = [file for file in (chart.path / "values.yaml",) if file.is_file()]
     sources = tuple(dict.fromkeys((chart.path / "Chart.yaml", *bare, *chart.values_files, *extra)))
     broken = {file: finding for file in sources if (finding := unreadable(file))}
-    schema = tuple(schema_rules(chart))
+    schema, unfetched = tuple(schema_rules(chart)), None
     jobs: list[Callable[[], Iterable[Finding]]] = [
         broken.values,
         lambda: chart_rules(chart, known),
         lambda: schema,
         lambda: changelog_rules(chart, config),
-        lambda: dependency_rules(chart),
+        lambda: dependency_rules(chart, unfetched),
         lambda: file_rules(chart),
     ]
     # Nothing can be said about values or a schema that cannot be read; where they break is told anyway.
     readable = not any(finding.level == "error" for finding in schema)
     if readable and not broken.keys() & {chart.path / "Chart.yaml", chart.path / "values.yaml"}:
-        with contextlib.suppress(ChartError):  # what is missing then is a finding
+        try:
             provide_dependencies(chart, helm, work.say)
+        except ChartError as error:
+            unfetched = error
         columns: list[Path | None] = [file for file in (*chart.values_files, *extra) if file not in broken]
         newest = None
         with contextlib.suppress(ChartError, IndexError):  # a constraint that is a finding of its own
@@ -169,15 +180,20 @@ def helm_rules(
         yield Finding(level, "helm", message, complaint.file, complaint.line, names)
 
 
-def dependency_rules(chart: Chart) -> Iterator[Finding]:
-    """Whether charts/ holds what Chart.yaml and Chart.lock ask for."""
+def dependency_rules(chart: Chart, unfetched: ChartError | None = None) -> Iterator[Finding]:
+    """Whether charts/ holds what Chart.yaml and Chart.lock ask for; `unfetched` says why something is missing."""
     try:
         found = tuple(objections(chart))
     except ChartError as error:
         yield Finding("error", "dependencies", str(error))
         return
+    if unfetched is not None:
+        told = _finding("dependencies", declared_in(chart), unfetched)
+        way = f" (next: {unfetched.run})" if unfetched.code != OUTSIDE else ""
+        yield replace(told, message=told.message + way)
     for one in found:
-        yield Finding("error", "dependencies", f"{one.message} (next: {one.run(chart)})", *one.place(chart))
+        if one.way or not (unfetched and one.missing):
+            yield Finding("error", "dependencies", f"{one.message} (next: {one.run(chart)})", *one.place(chart))
 
 
 def yaml_configuration(chart: Chart, config: Config) -> tuple[YamlLintConfig, Path]:
@@ -290,10 +306,8 @@ def schema_rules(chart: Chart) -> Iterator[Finding]:
     if not file.is_file():
         yield Finding("info", "schema", "the chart has no values.schema.json: keys and types of values are not checked")
         return
-    try:
-        check_json(file)
-    except ChartError as error:
-        yield _finding("syntax", file, error)
+    if broken := unreadable(file, check_json):
+        yield broken
 
 
 def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
@@ -343,11 +357,11 @@ def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Findi
         yield found("warning", message, "kubeVersion")
 
 
-def unreadable(file: Path) -> Finding | None:
-    """Why helm cannot read a file of values, or Chart.yaml, or finds no mapping there."""
+def unreadable(file: Path, read: Callable[[Path], Any] = _mapping) -> Finding | None:
+    """Why helm cannot read a file, or finds no mapping in one of values or in Chart.yaml."""
     try:
-        read_yaml(file, ValuesError)
-    except ValuesError as error:
+        read(file)
+    except (ChartError, ValuesError) as error:
         return _finding("syntax", file, error)
     return None
 
@@ -355,7 +369,7 @@ def unreadable(file: Path) -> Finding | None:
 def _finding(check: str, file: Path, error: ReleaseError) -> Finding:
     """What an error says of the file, without its place, which a finding has apart."""
     told = ": ".join(filter(None, (error.message, error.found or error.expected)))
-    place = re.match(rf"{re.escape(str(file))}(?::(\d+))?[\d:]* ", told)
+    place = re.match(rf"(?:{re.escape(str(file))}|{re.escape(shown(file))})(?::(\d+))?[\d:]* ", told)
     line = place and place[1]
     return Finding("error", check, told[place.end() if place else 0 :], file, int(line) if line else None)
 

@@ -139,21 +139,10 @@ def check_chart(work: Workspace, *, values: Iterable[Path] = (), kube_versions: 
     plan = read_plan(work, values=values, kube_versions=kube_versions)
     path = work.tools.paths(("helm", "kubeconform"))["kubeconform"]
     checker = Kubeconform(path, work.runner, schemas_of(work), plan.tolerance, plan.contents.definitions)
-    rendered = render(plan, work)
-    outcome = validate(plan, rendered, checker)
-    if not work.config.charts:  # else it may be said for another of them
-        outcome = replace(outcome, notes=(*outcome.notes, *_needless(plan, rendered)))
+    outcome = validate(plan, render(plan, work), checker)
     for note in outcome.noted():
         work.say(note)
     return outcome
-
-
-def _needless(plan: Plan, rendered: Rendered) -> Iterator[str]:
-    """Which kinds the configuration skips in vain."""
-    there = {f"{each.api_version} {each.kind}" for one in rendered.renders for each in one.manifests}
-    for kind in plan.tolerance.kinds:
-        if kind not in there:
-            yield f"skip_kinds names {kind}, of which no render has an object"
 
 
 def validate(plan: Plan, rendered: Rendered, checker: Kubeconform) -> Validation:

@@ -36,7 +36,7 @@ def found_by(
     if all_ or changed:
         parts = fleet.over(work, selected(work.config, work.runner, changed=changed), stage)
         validate.write_junit(junit, (suite for part in parts for suite in part.suites))
-        yield present.fleet(parts)
+        yield present.fleet(parts, (view(part) for part in parts if part.outcome is not None))
         fleet.demand_all(parts)
         return
     try:

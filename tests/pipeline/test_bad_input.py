@@ -87,7 +87,7 @@ class TestSources:
             ),
             pytest.param(
                 add("Chart.yaml", "dependencies: [{name: other, version: 1.0.0, repository: ''}]\n"),
-                ("Chart.yaml:25: dependencies are missing in charts/: other", "helm dependency build"),
+                ("Chart.yaml:25: other 1.0.0 is not in charts/", "say which repository has it"),
                 id="dependency",
             ),
         ],

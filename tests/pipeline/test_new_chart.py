@@ -92,6 +92,17 @@ def test_a_chart_with_values_sets_of_its_own_gets_none(cli: Cli) -> None:
     assert [file.name for file in (cli.chart / "ci").iterdir()] == ["test-values.yml"]
 
 
+def test_one_of_several_keeps_to_the_configuration_of_all(cli: Cli, tmp_path: Path) -> None:
+    """The nearest file counts alone: one beside the chart would hide the registry."""
+    (tmp_path / "gati.toml").write_text('charts = ["charts/*"]\nregistry = "oci://ghcr.io/me/charts"\n')
+    (chart := tmp_path / "charts" / "shop").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: shop\nversion: 0.1.0\n")
+    (chart / ".helmignore").write_text("*.orig\n")
+    told = cli("new-chart", chart, "--dry-run")
+    assert "CHANGELOG.md" in told.fine()
+    assert "gati.toml" not in told.stdout + told.stderr
+
+
 @pytest.mark.parametrize(
     ("values", "words"), [(b"a: [\n", "not valid YAML"), (b"- a\n", "not a mapping"), (b"\xff", "not UTF-8")]
 )

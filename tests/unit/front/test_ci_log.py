@@ -69,6 +69,8 @@ def test_a_task_annotates_and_json_is_untouched(root: Path, tmp_path: Path) -> N
     assert told.returncode == 1
     assert told.stderr.startswith("::group::lint\n")
     assert re.search(r"^::error file=.*Chart\.yaml,line=3::", told.stderr, re.MULTILINE)
+    (tmp_path / "gati.toml").write_text('charts = ["*o"]\n')
+    assert re.search(r"^::error file=.*Chart\.yaml,line=3::", lint("--all").stderr, re.MULTILINE), "of several charts"
     silent = lint("--json")
     assert "::" not in silent.stderr.replace("error:", "")
     assert "findings" in json.loads(silent.stdout)
