@@ -32,7 +32,7 @@ def report(work: Workspace, compare: str | None = None, open_: bool = False, pic
     from scripts.report import compare as comparing
     from scripts.report import page, record
 
-    earlier = comparing.read_earlier(Path(compare)) if compare else None  # which may be the file that is replaced now
+    earlier = None if compare is None else comparing.read_earlier(Path(compare))  # which may be replaced now
     flags = f" --chart {shlex.quote(str(given))}" if (given := work.overrides.get("chart")) else ""
     made = record.make_record(work.config, read_chart(work.config.chart), flags)
     if earlier:
