@@ -152,7 +152,7 @@ def demand_parsed() -> None:
     By itself it would end with 1, which here is a check's finding.
     """
     if front.by_invoke():
-        Ours.line = " ".join(sys.argv[1:])
+        Ours.line = " ".join(sys.argv[1:]).replace("_", "-")  # Invoke may be told to name them with the former
         Program.print_columns = columns  # type: ignore[assignment, method-assign]
         Program.parse_tasks = _parsed  # type: ignore[assignment, method-assign]
 

@@ -109,6 +109,13 @@ def test_each_task_explains_itself(root: Path, task: str, flag: str) -> None:
     assert max(map(len, shown.stdout.splitlines())) <= 80
 
 
+def test_a_task_has_its_flags_by_the_name_that_invoke_is_told_to_give_it(root: Path, tmp_path: Path) -> None:
+    (tmp_path / ".invoke.yaml").write_text("tasks: {auto_dash_names: false}\n")
+    argv, environ = [sys.executable, "-m", "invoke", "version_bump", "--part"], {**os.environ, "HOME": str(tmp_path)}
+    shown = subprocess.run(argv, cwd=root, env=environ, capture_output=True, text=True, check=False)
+    assert "needed value and was not given one" in shown.stderr
+
+
 @pytest.mark.parametrize("width", [36, 40, 80])
 def test_what_explains_a_task_has_its_room_on_any_terminal(root: Path, width: int) -> None:
     """By Invoke's own reading it stands beside the longest flag, where a narrow one has a letter's room, or none."""
