@@ -194,14 +194,10 @@ def _picture(one: Mapping[str, Any]) -> dict[str, Any]:
     links = []
     for link in one["links"]:
         (x1, y1), (x2, y2) = places[link["from"]], places[link["to"]]
-        forward = x2 > x1
-        begin, end = (x1 + width, x2) if forward else (x1, x2 + width)
-        if x1 == x2:
-            begin = end = x1 + width
-        bend = beside * (0.6 if begin <= end and x1 <= x2 else -0.6)
-        y1, y2 = y1 + height // 2, y2 + height // 2
-        back = bend if x1 == x2 else -bend
-        path = f"M{begin} {y1}C{begin + bend:g} {y1} {end + back:g} {y2} {end} {y2}"
+        leaves, arrives = x2 >= x1, x2 <= x1  # on the right side of a box
+        begin, end, y1, y2 = x1 + width * leaves, x2 + width * arrives, y1 + height // 2, y2 + height // 2
+        first, last = (at + beside * (0.6 if right else -0.6) for at, right in ((begin, leaves), (end, arrives)))
+        path = f"M{begin} {y1}C{first:g} {y1} {last:g} {y2} {end} {y2}"
         links.append({"path": path, "words": f"{link['from']} refers to {link['to']} by {link['how']}"})
     right = max((x for x, _ in places.values()), default=0) + width + beside
     bottom = max((y for _, y in places.values()), default=0) + height + 8

@@ -6,6 +6,7 @@ import datetime
 import math
 import os
 import platform
+import re
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from scripts.core.errors import MALFORMED, ReleaseError
 from scripts.core.paths import shown
 from scripts.core.semver import minor
 from scripts.core.words import many
+from scripts.release.record import EMBEDDED
 from scripts.release.tested import NEGATIVE_CONTROL, UNTESTED
 from scripts.report.inputs import Inputs, read_json, read_junit, shown_texts
 from scripts.report.links import picture
@@ -60,8 +62,9 @@ def _release(inputs: Inputs) -> dict[str, Any]:
         return found
     seconds = found["seconds"]
     names = [*(name for name in _STEPS if name in seconds), *(name for name in seconds if name not in _STEPS)]
-    where, _, version = found["reference"].rpartition(":")
-    served = found["registry"] == "embedded"
+    where, served = found["reference"].rpartition(":")[0], found["registry"] == EMBEDDED
+    address = re.sub("//[^/]+", "//127.0.0.1:5000", where) if served else where  # a run has a port of its own
+    install = f"helm install {found['name']} {address} --version {found['version']}"
     if not found["commit"]:
         inputs.gaps.append("the release names no commit: the chart was in no git repository")
     if not found.get("proofs"):
@@ -70,10 +73,9 @@ def _release(inputs: Inputs) -> dict[str, Any]:
         **found,
         "proofs": found.get("proofs") or [],
         "steps": [{"name": name, "state": "done", "seconds": seconds[name]} for name in names],
-        "install": [
-            *(["invoke registry  # serves what was published on this machine"] if served else []),
-            f"helm install {found['name']} {where} --version {version}",
-        ],
+        "install": ["invoke registry --port 5000  # goes on: the rest beside it", f"{install} --plain-http"]
+        if served
+        else [install],
         "verify": [inputs.command("invoke verify") if served else f"invoke verify {found['reference']}"],
     }
 
@@ -188,20 +190,16 @@ def _availability(inputs: Inputs) -> dict[str, Any]:
         inputs.gaps.append(
             f"the smoke test was not asked for {', '.join(left_out)}; `{inputs.command('invoke e2e')}` runs them all"
         )
-    runs: dict[str, dict[str, Any]] = {"": found}
+    columns = found.pop("columns", {})
+    runs: dict[str, dict[str, Any]] = {} if columns else {"": found}
     scenarios: list[dict[str, Any]] = []
-    for name, column in found.pop("columns", {}).items():
-        runs.pop("", None)
+    for name, column in columns.items():
         file = folder / name / "e2e" / "report.json"
-        run = (
-            {"why": column["error"]}
-            if "error" in column
-            else inputs.read(file, "e2e", "invoke e2e", unread="incidents")
-        )
-        if "why" in run:
+        run = {} if "error" in column else inputs.read(file, "e2e", "invoke e2e", unread="incidents")
+        if why := column.get("error", run.get("why")):
+            nothing: dict[str, Any] = {key: [] for key in ("steps", "loads", "skipped", "restarts")}
             scenarios.append(
-                {"scenario": name, "state": "failed", "seconds": 0.0, "error": run["why"], "attempts": 1}
-                | {key: [] for key in ("steps", "loads", "skipped", "restarts")}
+                {**nothing, "scenario": name, "state": "failed", "seconds": 0.0, "error": why, "attempts": 1}
             )
         else:
             runs[name] = run

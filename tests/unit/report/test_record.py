@@ -59,6 +59,34 @@ def test_every_section_is_what_its_file_says(full: Config) -> None:
     assert "scenario-1: KEDA: the cluster has no such kind was not tested" in record["uncovered"]
 
 
+@pytest.mark.parametrize(
+    ("registry", "reference", "install"),
+    [
+        (
+            "oci://example.com/charts",
+            "oci://example.com/charts/gati:1.2.3_b.1",
+            ["helm install gati oci://example.com/charts/gati --version 1.2.3+b.1"],
+        ),
+        (
+            "embedded",
+            "oci://127.0.0.1:33873/charts/gati:1.2.3_b.1",
+            [
+                "invoke registry --port 5000  # goes on: the rest beside it",
+                "helm install gati oci://127.0.0.1:5000/charts/gati --version 1.2.3+b.1 --plain-http",
+            ],
+        ),
+    ],
+)
+def test_the_commands_of_a_release_find_it_where_it_is_served_and_by_its_version(
+    full: Config, registry: str, reference: str, install: list[str]
+) -> None:
+    chart, file = full.chart / "Chart.yaml", full.dist / "gati.release.json"
+    chart.write_text(chart.read_text().replace(VERSION, "1.2.3+b.1"))
+    told = {**json.loads(file.read_text()), "version": "1.2.3+b.1", "reference": reference, "registry": registry}
+    file.write_text(json.dumps(told))
+    assert recorded(full)["release"]["install"] == install
+
+
 def test_a_load_is_counted_second_by_second(full: Config) -> None:
     first, second = (one["loads"][0] for one in recorded(full)["availability"]["scenarios"])
     for load, lost in ((first, 3), (second, 0)):
