@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,14 +11,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 
 from scripts.core.errors import ChartError
 from scripts.core.paths import key_text
-from scripts.core.yaml_read import load
-
-# What a reader of YAML 1.1 or 1.2 takes for no text: 1e3, 0o17, 0x1f, 1_000, 1:30, .5, 2026-11-25, y, =, <<.
-_NO_TEXT = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9_]+)?"
-    r"|[-+]?0[xob][0-9a-fA-F_]+|[0-9]+(?::[0-9]+)+|[0-9]{4}-[0-9]+-[0-9]+.*|[yYnN=]|<<",
-    re.ASCII,
-)
+from scripts.core.yaml_read import dump, load
 
 
 def set_value(text: str, path: Sequence[str], value: str, *, source: str) -> str:
@@ -110,12 +102,8 @@ def _scalar(text: str, value: str, style: str | None, indent: int) -> str:
         return ("|" if value.endswith("\n") else "|-") + block
     if style == "'":
         return "'" + value.replace("'", "''") + "'"
-    quoted = json.dumps(value, ensure_ascii=False)
-    try:
-        plain = style != '"' and not _NO_TEXT.fullmatch(value) and load(f"k: {value}") == {"k": value}
-        return value if plain else quoted
-    except yaml.YAMLError:
-        return quoted
+    plain = style != '"' and dump({"k": value}) == f"k: {value}\n"
+    return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 def _line_end(text: str) -> str:
