@@ -169,9 +169,8 @@ def last_version(work: Workspace, chart: Chart, *, below: bool = False) -> str |
             published = _of_the_line(published_versions(chart, registry, work.say, push=False), chart.version, below)
             if registry is not None and published:
                 with connect(registry) as client:
-                    for version in published:
-                        if client.is_chart(registry.reference(chart.name, version)):
-                            return version
+                    if (version := client.first_chart(chart.name, published)) is not None:
+                        return version
     except RegistryError as error:
         work.say(f"the registry cannot be asked, so the git tags are: {error.message}")
     return last_tagged(work, chart, below=below)

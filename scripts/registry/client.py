@@ -7,7 +7,7 @@ import functools
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,7 +54,10 @@ _PUSH_WAYS = (
         r"(http|code) 507|quota|of storage|storage limit|insufficient storage|no space",
         f"make room at {{host}}: a larger quota, or old versions fewer, then {SAME_COMMAND}",
     ),
-    (r"system is [a-z ]*read.only", f"wait until {{host}} can be written again, then {SAME_COMMAND}"),  # Quay, Harbor
+    (
+        r"system is [a-z ]*read.only|(http|code) 405|proxy project",  # Quay and Harbor; a mirror, or who is only read
+        f"wait until {{host}} can be written again, then {SAME_COMMAND}; or, where it is a mirror, {CORRECT}",
+    ),
     (
         rf"^{_REFERRERS_TAG}: .*(http 4(09|12)|immutab|allow updating)",
         "have {host} let the tags sha256-* be written again, which list what is attached: it has no other list of that",
@@ -202,12 +205,8 @@ class Client:
             raise DamagedError(f"{reference}: its layer is damaged in the registry", expected=expected, found=found)
         return answer.body
 
-    def layer(self, reference: Reference, found: Found, *, patience: float = 0) -> tuple[str, int]:
-        """Digest and size of the archive of the chart that is `found`, or, as helm has it, in the index `found`."""
-        return self.of_chart(reference, found, patience=patience).layer()
-
     def of_chart(self, reference: Reference, found: Found, *, patience: float = 0) -> Found:
-        """The chart's own manifest: `found`, or the one of a chart in the index `found`."""
+        """The chart's own manifest: `found`, or, as helm has it, the one of a chart in the index `found`."""
         charts = []
         for digest in found.listed():
             inner = self.manifest(reference, digest=digest, patience=patience)
@@ -218,17 +217,18 @@ class Client:
             raise NoChartError(f"{found.digest} is no chart", expected="one in the index", found=f"{len(charts)}")
         return charts[0] if charts else found
 
-    def is_chart(self, reference: Reference) -> bool:
-        """Whether what stands under the tag is a chart."""
-        found = self.manifest(reference)
-        try:
-            return found is not None and bool(self.layer(reference, found))
-        except NoChartError:
-            return False
+    def first_chart(self, chart_name: str, versions: Iterable[str]) -> str | None:
+        """The first of these `versions` under which a chart stands."""
+        for version in versions:
+            reference = self.registry.reference(chart_name, version)
+            with contextlib.suppress(NoChartError):
+                if (found := self.manifest(reference)) is not None and self.of_chart(reference, found).layer():
+                    return version
+        return None
 
     def archive(self, reference: Reference, found: Found, *, patience: float = 0) -> bytes:
         """The chart archive that the manifest `found` names, checked."""
-        digest, size = self.layer(reference, found, patience=patience)
+        digest, size = self.of_chart(reference, found, patience=patience).layer()
         return self.blob(reference, digest, size, patience=patience)
 
     def served(self, reference: Reference, found: Found, *, patience: float = 0) -> bytes:
@@ -440,6 +440,7 @@ class Client:
                 f"{host} answers 404 in words that are not a registry's",
                 expected="an OCI error such as MANIFEST_UNKNOWN; anything else does not say that the version is absent",
                 found=answer.words(),
+                run=f"make {path.split('/')[0]} first, where {host} wants an owner; or look at what stands before it",
             )
         return RegistryError(f"{host} answers {self._url(path)} with something unexpected", found=answer.words())
 

@@ -159,8 +159,7 @@ def _chart(
 ) -> tuple[Reference, Found, Package, bytes]:
     """The published chart, whole. Raises RegistryError saying what is not as it should be."""
     if version is None and digest is None:
-        known = newest_first(client.versions(name))
-        version = next((one for one in known if client.is_chart(registry.reference(name, one))), None)
+        version = client.first_chart(name, newest_first(client.versions(name)))
         if version is None:
             raise RegistryError(
                 f"{registry.remote}/{name} has no version", run="correct the name, or invoke publish", code=REFUSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -133,8 +134,14 @@ def publish(
                 if "not found" in (failure.found or ""):  # by helm, which looks once for what it has just written
                     client.manifest(reference, digest=package.manifest_digest, patience=LAG)
                 pause(_PAUSE * attempt)
-        settle = 0 if registry.alone else min(max(_SETTLE, time.monotonic() - begin), _LONGEST_SETTLE)
-        after = _settled(client, reference, package, settle)
+        settle = min(max(_SETTLE, time.monotonic() - begin), _LONGEST_SETTLE)
+        after = _probe(client, reference, package, LAG)
+        if after.state == "same" and not registry.alone:
+            # A registry moves a tag for whoever writes last, and has no way to write only where nothing is. So the last
+            # one wins of those who found nothing there and pushed, and all others must see it: they look again after as
+            # long as a push takes.
+            pause(settle)
+            after = _probe(client, reference, package, LAG)
         if after.state == "different":
             raise refused("while we pushed, somebody else has published")
         if after.digest is None:
@@ -161,19 +168,6 @@ def stage(client: Client, reference: Reference, package: Package, archive: bytes
         client.put_blob(reference.repository, data)
     client.put_manifest(reference.repository, package.manifest_digest, manifest)
     return Found(package.manifest_digest, MANIFEST_TYPE, manifest)
-
-
-def _settled(client: Client, reference: Reference, package: Package, seconds: float) -> Probe:
-    """What the tag names once those have ended who, like us, found nothing there and pushed.
-
-    A registry moves a tag for whoever writes last, and has no way to write only where nothing is. So the last one
-    wins, and all others must see it: they look again after as long as a push takes.
-    """
-    found = _probe(client, reference, package, LAG)
-    if found.state != "same" or not seconds:
-        return found
-    pause(seconds)
-    return _probe(client, reference, package, LAG)
 
 
 def refusal(registry: Registry, package: Package, archive: bytes, helm: Helm) -> RegistryError:
@@ -214,18 +208,12 @@ def _probe(client: Client, reference: Reference, package: Package, patience: flo
     state: State = "same"
     if found.digest == package.manifest_digest:
         how = "already, the same"
-    elif _layer(client, reference, found) == f"sha256:{package.sha256}":
-        how = "already: the same archive under a manifest of other annotations"
     else:
         state, how = "different", "with other content"
+        with contextlib.suppress(RegistryError):  # something else than a chart
+            if client.of_chart(reference, found).layer()[0] == f"sha256:{package.sha256}":
+                state, how = "same", "already: the same archive under a manifest of other annotations"
     return Probe(state, str(reference), found.digest, f"{reference} is published {how} ({found.digest})")
-
-
-def _layer(client: Client, reference: Reference, found: Found) -> str | None:
-    try:
-        return client.layer(reference, found)[0]
-    except RegistryError:
-        return None  # something else than a chart
 
 
 def push(client: Client, archive: Path, epoch: int, helm: Helm, prov: bytes | None = None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from scripts.chart.archive import Package, load_package
 from scripts.chart.source import Chart, read_chart
 from scripts.core.errors import FINDING, REFUSED, ChartError, RegistryError
+from scripts.core.files import sha256
 from scripts.registry.client import connect
 from scripts.registry.reference import Registry
 from scripts.workspace import Workspace
@@ -48,12 +49,11 @@ def verify(registry: Registry, package: Package, *, digest: str | None = None, p
                 run=_WHAT_DIFFERS,
                 code=FINDING,
             )
-        if client.served(reference, tagged, patience=patience) != packed:
-            layer = client.layer(reference, tagged)[0].removeprefix("sha256:")
+        if (archive := client.served(reference, tagged, patience=patience)) != packed:
             raise RegistryError(
                 f"{reference} holds another archive",
                 expected=f"sha256 {package.sha256}",
-                found=f"sha256 {layer}",
+                found=f"sha256 {sha256(archive)}",
                 run=_WHAT_DIFFERS,
                 code=FINDING,
             )

@@ -156,7 +156,8 @@ PUT = 'PUT "https://a.example/v2/x/demo/manifests/sha256:4030401d/denied/quota":
         (f"{PUT}404: blob unknown to registry: map[digest:sha256:4010403]", "takes charts there"),
         (f"{PUT}429: Too Many Requests", "wait until a.example takes more requests, then the same command again"),
         (f"{PUT}400: manifest invalid", "see that a.example takes charts there (OCI artifacts), or correct registry"),
-        (f"{PUT}405: Method Not Allowed", "takes charts there"),
+        (f"{PUT}405: unsupported: The operation is unsupported.", "or, where it is a mirror, correct registry"),
+        (f"{PUT}403: denied: can not push artifact to a proxy project: x", "or, where it is a mirror, correct reg"),
         (f"{PUT}422: Unprocessable Entity", "takes charts there"),
         (f"{PUT}500: Internal Server Error", "None"),  # which is tried again
         (f"{PUT}502: Bad Gateway", "None"),
