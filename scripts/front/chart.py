@@ -162,7 +162,7 @@ def kubeconform_check(
     working_on="rendering both versions",
     from_="The version to judge from: VERSION, git:REVISION, oci://..., an archive (default: the last of the line).",
     against="A git revision, as a pull request's base: what differs from it must have a higher version.",
-    apart=("json markdown",),
+    apart=("json markdown", "changed against", "changed from_", "changed markdown"),
     markdown="Print Markdown, for a pull request's comment.",
 )
 def judge(
@@ -172,18 +172,32 @@ def judge(
     values: Many = None,
     kube_version: Many = None,
     markdown: bool = False,
+    changed: str | None = None,
 ) -> Shown:
-    """Say which part of the version has to be raised, and why: what somebody notices who has the earlier one."""
+    """Say which part of the version has to be raised, and why: what somebody notices who has the earlier one.
+
+    With --changed, of each chart that differs from a revision, and against that.
+    """
     from scripts import present
+    from scripts.chart.source import read_chart
+    from scripts.checks.fleet import Part
     from scripts.core import files
-    from scripts.judge import judge as stage
+    from scripts.judge import judge as judging
     from scripts.judge.verdict import demand_enough
 
-    if against:
-        stage.demand_raised(work, against)
-    further = map(Path, values or ())
-    verdict = stage.judge(work, from_, against=against, values=further, kube_versions=kube_version or ())
-    yield present.judged(verdict, as_markdown=markdown)
-    files.write_json(work.config.result(verdict.chart, "judge.json"), verdict.record())
-    if against or verdict.current != verdict.version:
-        demand_enough(verdict)
+    base, further = against or changed, [Path(file) for file in values or ()]
+
+    def stage(own: Workspace) -> Part:
+        if base:
+            judging.demand_raised(own, base)
+        verdict = judging.judge(own, from_, against=base, values=further, kube_versions=kube_version or ())
+
+        def finish() -> None:
+            files.write_json(own.config.result(verdict.chart, "judge.json"), verdict.record())
+            if base or verdict.current != verdict.version:
+                demand_enough(verdict)
+
+        told = present.judged(verdict).text.splitlines()
+        return Part(read_chart(own.config.chart), verdict.summary(), told, verdict, verdict.record(), finish)
+
+    yield from found_by(work, stage, lambda part: present.judged(part.outcome, as_markdown=markdown), False, changed)

@@ -727,6 +727,20 @@ class Charts:
 
 
 class TestManyCharts:
+    def test_the_versions_of_those_that_changed_are_judged(self, cli: Cli, tmp_path: Path) -> None:
+        """As chart-testing does for a pull request."""
+        charts = Charts(cli, tmp_path / "project")
+        charts.commit("start")
+        charts.write("other", config_map("changed"))
+        told = cli("judge", "--changed", "start", "--chart", charts.project)
+        assert "other is another one than in start, and its version is not raised above 0.1.0" in told.stdout
+        told.refused("1 of 1 charts failed", "other")
+        charts.raise_to("other", "0.2.0")
+        (only,) = charts.told("judge", "--changed", "start", "--kube-version", "1.30")["charts"]
+        assert (only["name"], only["report"]["level"]) == ("other", "major")
+        assert json.loads((cli.dist / "other.judge.json").read_text()) == only["report"]
+        cli("judge", "--changed", "a", "--against", "b").refused("--changed and --against exclude each other", code=2)
+
     def test_all_or_those_that_changed_in_order_of_dependency(self, cli: Cli, tmp_path: Path) -> None:
         charts = Charts(cli, tmp_path / "project")
         assert charts.names("lint", "--all") == ["base", "other", "top"]  # and fetches what top needs, with its lock
