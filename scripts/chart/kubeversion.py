@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
 from scripts.core.errors import ChartError
 
@@ -101,9 +102,6 @@ def supported(constraint: str | None, known: Iterable[str]) -> tuple[str, ...]:
 
 def _comparison(operator: str, version: str) -> Comparison:
     numbers, _, prerelease = version.removeprefix("v").partition("+")[0].partition("-")
-    parts = [int(part) if part.isdigit() else None for part in numbers.split(".")]
-    parts += [None] * (3 - len(parts))
-    if None in parts:  # what follows an open part is open as well
-        first = parts.index(None)
-        parts[first:] = [None] * (3 - first)
+    given = map(int, takewhile(str.isdigit, numbers.split(".")))  # what follows an open part is open as well
+    parts: list[int | None] = [*given, None, None, None]
     return Comparison(operator, parts[0], parts[1], parts[2], bool(prerelease))

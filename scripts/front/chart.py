@@ -197,7 +197,7 @@ def judge(
             if base or verdict.current != verdict.version:
                 demand_enough(verdict)
 
-        told = present.judged(verdict).text.splitlines()
+        told = present.judged(verdict).text.splitlines()[:-1]  # the last one is the summary
         return Part(read_chart(own.config.chart), verdict.summary(), told, verdict, verdict.record(), finish)
 
     yield from found_by(work, stage, lambda part: present.judged(part.outcome, as_markdown=markdown), False, changed)
