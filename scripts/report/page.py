@@ -166,7 +166,7 @@ def head(record: Mapping[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return text.replace("|", "&#124;").replace("<", "&lt;").replace("\n", " ")
 
 
 def _short(value: Any, most: int = _LONGEST) -> str:

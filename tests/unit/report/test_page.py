@@ -161,11 +161,13 @@ def test_a_report_whose_scenarios_have_another_shape_is_refused(full: Config, tm
 
 
 def test_the_head_is_a_table_that_markdown_reads(full: Config) -> None:
-    text = head(record := recorded(full))
+    record = recorded(full)
+    record["verdict"]["rows"][0]["what"] = r"does not match ^(a\|b)$"  # a cell ends at a | after two backslashes
+    text = head(record)
     assert text.startswith(f"## gati {VERSION}: failed\n")
     assert "schemas: Service/front: ports is <required>" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
+    assert {row.count("|") for row in rows} == {4}
     record["verdict"]["first"] = "a pod's log\n" * 100_000
     assert len(head(record)) < 100_000, "GitHub takes a summary of 1 MiB, or none of it"
 
