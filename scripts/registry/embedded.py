@@ -24,7 +24,7 @@ from scripts.core.owner import temporary
 from scripts.core.progress import Say
 from scripts.core.waiting import locked, until
 from scripts.registry.client import connect, holds_referrers
-from scripts.registry.credentials import find_credentials, login_in_environment
+from scripts.registry.credentials import find_credentials, login_address, login_in_environment
 from scripts.registry.reference import Registry, is_reference, parse_published
 from scripts.workspace import Workspace
 
@@ -97,8 +97,9 @@ def elsewhere(work: Workspace, prefix: str) -> Workspace:
 
     That is the login in the environment, and plain HTTP, but for the flag.
     """
-    config = work.config
-    if config.registry and Registry(prefix).api_host != _bare(config).api_host:
+    ours = work.config.registry
+    own, asked = (login_address(one.partition("://")[2].partition("/")[0].lower()) for one in (ours, prefix))
+    if ours and own != asked:
         work = work.having(elsewhere=True, plain_http=bool(work.overrides.get("plain_http")))
     return work.having(registry=prefix)
 

@@ -41,16 +41,15 @@ class Index:
 
     def look(self, what: Announced) -> Step:
         """What the index, and the file it leads to, have of the version."""
-        text = self._text()
-        archive = what.package.path.name
+        index, archive = self.store.read(INDEX), what.package.path.name
         ours, there = f"sha256:{what.package.sha256}", self.store.read(archive)
-        entry = _entry(self._entries(text), what.package.name, what.package.version)
+        entry = _entry(self._entries(index), what.package.name, what.package.version)
         if entry is not None and _digest(entry) != ours:
             return self._different(f"the entry {what.package.version}", _digest(entry) or "no digest", ours)
         if there is not None and there != what.archive:
             return self._different(archive, f"sha256:{sha256(there)}", ours)
         if entry is None:
-            self._with(text, what)  # which refuses an index of a form that cannot be added to
+            self._with(index, what)  # which refuses an index of a form that cannot be added to
         beside = [str(url) for url in (entry or {}).get("urls") or []]
         if entry is None or (there is None and urljoin(self.url, archive) in beside):
             self.store.demand_free()
@@ -59,27 +58,18 @@ class Index:
 
     def announce(self, what: Announced) -> str:
         """Put the archive where the index leads to, then the entry into the index."""
-        text, archive = self._text(), what.package.path.name
+        index, archive = self.store.read(INDEX), what.package.path.name
         files = {archive: what.archive}
-        if _entry(self._entries(text), what.package.name, what.package.version) is None:
-            files[INDEX] = self._with(text, what).encode()
-        before = {archive: self.store.read(archive), INDEX: None if text is None else text.encode()}
+        if _entry(self._entries(index), what.package.name, what.package.version) is None:
+            files[INDEX] = self._with(index, what).encode()
+        before = {archive: self.store.read(archive), INDEX: index}
         left = self.store.write(before, files)
         return f"added {what.package.version} to {INDEX} of {self.store.shown}" + (f"; then: {left}" if left else "")
 
-    def _text(self) -> str | None:
-        data = self.store.read(INDEX)
-        try:
-            return None if data is None else data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise self._broken(f"byte {error.start} is no UTF-8") from None
-
-    def _entries(self, text: str | None) -> Mapping[str, Any]:
+    def _entries(self, index: bytes | None) -> Mapping[str, Any]:
         """The entries by chart. Raises ReleaseError for what is no index."""
-        if text is None or not text.strip():
-            return {}
         try:
-            content = load(text)
+            content = load(index) if index and index.strip() else {"entries": {}}
         except yaml.YAMLError as error:
             raise self._broken(str(error).splitlines()[0]) from None
         entries = content.get("entries", ()) if isinstance(content, dict) else ()
@@ -91,11 +81,10 @@ class Index:
             raise self._broken("a list of versions for each chart under `entries` is expected")
         return dict(entries or {})
 
-    def _with(self, text: str | None, what: Announced) -> str:
-        """`text` with the entry of the version first among those of its chart, and no other line changed."""
-        name, entry = what.package.name, self._made(what)
-        text = text if text and text.strip() else _EMPTY
-        entries = self._entries(text)
+    def _with(self, index: bytes | None, what: Announced) -> str:
+        """`index` with the entry of the version first among those of its chart, and no other line changed."""
+        name, entry, entries = what.package.name, self._made(what), self._entries(index)
+        text = index.decode() if index and index.strip() else _EMPTY
         wanted = {**entries, name: [entry, *(entries.get(name) or [])]}
         with contextlib.suppress(yaml.YAMLError):
             fresh = _inserted(text, name, entry)

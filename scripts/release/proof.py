@@ -236,11 +236,13 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
         pieces.setdefault(BUNDLE if read.kind == BUNDLE else read.key, []).append(piece)
     signatures = _Signatures(subject, demand.trust, pieces.get(BUNDLE, []))
     yield signatures.check()
-    provenances = _statements(subject, pieces.get(PROVENANCE, []))
-    believed = [told for told in provenances if signatures.believes(PROVENANCE, told)]
-    commits, named = set[str](), set[str]()
-    for told in believed:
-        with contextlib.suppress(*MALFORMED):  # which fails in its row
+    believed, commits, named = list[dict[str, Any]](), set[str](), set[str]()
+    for piece in pieces.get(PROVENANCE, []):
+        with contextlib.suppress(_Wrong, *MALFORMED):  # which fails in its row
+            told = _statement(subject, piece.content, PROVENANCE)
+            if not signatures.believes(PROVENANCE, told):
+                continue
+            believed.append(told)
             commits |= {commit} if (commit := commit_of(told)[1]) else set()
             named |= {str(one["digest"]["sha256"]) for one in told["predicate"]["runDetails"]["byproducts"]}
     subject = replace(subject, commits=frozenset(commits), named=frozenset(named) if believed else None)
@@ -382,15 +384,6 @@ def _statement(subject: _Subject, content: bytes, kind: str) -> dict[str, Any]:
         if str(one.get("name", "")).endswith(".tgz") and one["digest"]["sha256"] != subject.package.sha256:
             raise _Wrong(f"it is about another archive: sha256 {one['digest']['sha256']}")
     return told
-
-
-def _statements(subject: _Subject, pieces: Iterable[_Piece]) -> list[dict[str, Any]]:
-    """The provenances that can be read at all."""
-    found = []
-    for piece in pieces:
-        with contextlib.suppress(_Wrong, *MALFORMED):
-            found.append(_statement(subject, piece.content, PROVENANCE))
-    return found
 
 
 def commit_of(told: Mapping[str, Any]) -> tuple[str | None, str | None]:

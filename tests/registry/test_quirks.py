@@ -232,7 +232,8 @@ class TestLogins:
     @pytest.mark.parametrize(
         ("configured", "flags", "ours", "plain_http"),
         [
-            (f"oci://{HOST}/other", {}, True, True),
+            (f"oci://{HOST.upper()}/other", {}, True, True),
+            (HOST, {}, False, False),  # which is no registry's address
             ("", {}, True, True),
             ("oci://ours.example.com/charts", {}, False, False),
             ("oci://ours.example.com/charts", {"plain_http": True}, False, True),

@@ -381,6 +381,7 @@ class TestIndex:
             "apiVersion: v1\nentries:\n  demo: null\n  zoo:\n  - version: 1.0.0\n",
             "apiVersion: v1\nentries: ~\n",
             "apiVersion: v1\nentries:\n    zoo:\n    - version: 1.0.0\n",
+            "\ufeffapiVersion: v1\nentries:\n  demo:\n  - version: 1.0.0\n",
             "apiVersion: v1\r\nentries:\r\n  demo:\r\n  - version: 1.0.0\r\n    urls: [x]\r\n",
             "",
         ],
