@@ -145,7 +145,7 @@ def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:
             _drop(lean, _INSIDE[name])
         return lean
     if not isinstance(value, list):
-        return value
+        return _amount(value) if name == "sizeLimit" else value
     items = [_lean(item, known, loose, name if name in _INSIDE else "") for item in value]
     return sorted(items, key=repr) if name in _SETS and loose == known else items
 

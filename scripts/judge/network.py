@@ -8,7 +8,7 @@ from ipaddress import collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mapped, mapping, mappings
-from scripts.chart.pods import directions, matches, pod_spec, pod_template
+from scripts.chart.pods import directions, matches, pod_spec, pod_template, selects
 from scripts.core.paths import below
 from scripts.judge.immutable import at
 from scripts.judge.reason import Found, Level
@@ -39,13 +39,6 @@ def judge_service(
     yield from _callers(was, now)
     if one == other == "LoadBalancer":
         yield from _balancer(*(at(side, "metadata.annotations") or {} for side in (old, new)))
-    for key, level, meaning in (
-        ("externalName", "major", "the name leads elsewhere"),
-        ("loadBalancerIP", "major", "another address outside"),
-        ("publishNotReadyAddresses", "minor", "pods are named before they are ready, or no longer"),
-    ):
-        if was.get(key) != now.get(key):
-            yield level, f"spec.{key}", was.get(key), now.get(key), meaning  # type: ignore[misc]
     told = was.get("externalIPs"), now.get("externalIPs")
     if told[0] != told[1]:
         lost = [one for one in told[0] or () if one not in (told[1] or ())]
@@ -53,10 +46,7 @@ def judge_service(
         yield "major" if lost else "minor", "spec.externalIPs", *told, meaning
 
 
-JUDGED = frozenset(
-    {"type", "ports", "selector", "loadBalancerSourceRanges", "externalName", "loadBalancerIP", "externalIPs"}
-    | {"publishNotReadyAddresses"}
-)
+JUDGED = frozenset({"type", "ports", "selector", "loadBalancerSourceRanges", "externalIPs"})
 """The keys of a Service's spec that are judged here."""
 
 
@@ -344,14 +334,10 @@ def selects_none(document: Document, manifests: Manifests) -> bool:
     """Whether a policy, a budget or a monitor is about no pod that the chart makes, or about no Service of it."""
     spec, monitor = document.spec, document.kind.endswith("Monitor")
     selector = spec.get("podSelector" if document.kind == "NetworkPolicy" else "selector") or {}
-    if selector.get("matchExpressions"):
-        return False
-    labels = selector.get("matchLabels") or {}
     near = [one for one in manifests if monitor or one.namespace == document.namespace]
     sides = [one.data if one.kind == "Service" else None for one in near]
     sides = sides if document.kind == "ServiceMonitor" else [pod_template(one.kind, one.data) for one in near]
-    found = (at(side, "metadata.labels") or {} for side in sides if side is not None)
-    return not any(labels.items() <= one.items() for one in found)
+    return not any(selects(selector, at(side, "metadata.labels") or {}) for side in sides if side is not None)
 
 
 # -- routes from outside --------------------------------------------------------------------------

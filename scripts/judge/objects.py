@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mapping, mappings
-from scripts.chart.pods import WORKLOADS, matches, pod_spec, quantity
+from scripts.chart.pods import WORKLOADS, matches, pod_spec, selects
 from scripts.judge import definitions, immutable, invalid, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised
 from scripts.judge.fields import ALL_AT_ONCE, judge_field
@@ -31,7 +31,6 @@ _CLUSTER_WIDE = frozenset(
 )
 _UNCALLED = ("PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler", "Job")  # by whose names nobody asks
 _ALIKE = 0.6  # share of equal lines from which two objects of one kind are one that was renamed
-_AMOUNT = re.compile(r"\.sizeLimit$")
 _FINDING = ("PodDisruptionBudget", "ServiceMonitor", "PodMonitor")
 _CHOOSING = ("NetworkPolicy", "PodDisruptionBudget")
 _HASHED = re.compile(r"-[0-9a-f]{7,64}$")
@@ -265,15 +264,15 @@ def _judge_hook(
         yield Reason(level, f"{about} {change.path}", *masked(kind, change.path, change.old, change.new), meaning)
 
 
+_IN_SIGHT = {"Service": network.judge_service, "NetworkPolicy": network.judge_policy, "Ingress": network.judge_ingress}
+"""What is judged with all objects of both sides in sight."""
+
+
 def _structured(
     kind: str, old: dict[str, Any], new: dict[str, Any], before: Manifests, after: Manifests
 ) -> Iterator[Found]:
-    if kind == "Service":
-        yield from network.judge_service(old, new, before, after)
-    elif kind == "NetworkPolicy":
-        yield from network.judge_policy(old, new, before, after)
-    elif kind == "Ingress":
-        yield from network.judge_ingress(old, new, before, after)
+    if kind in _IN_SIGHT:
+        yield from _IN_SIGHT[kind](old, new, before, after)
     elif kind in network.ROUTES:
         yield from network.judge_route(old, new)
     elif kind == "Gateway":
@@ -380,8 +379,6 @@ def _fields(old: dict[str, Any], new: dict[str, Any]) -> Iterator[FieldChange]:
     for change in changes(old, new):
         if change.path == "metadata.namespace":
             continue  # said by one side, and left to helm by the other
-        if _AMOUNT.search(change.path) and (was := quantity(change.old)) is not None and was == quantity(change.new):
-            continue  # 1Gi is 1024Mi
         yield from leaves(change)
 
 
@@ -394,9 +391,8 @@ def _judge_workload(about: str, kind: str, old: dict[str, Any], new: dict[str, A
         yield Reason("major", f"{about} Pod Security", one, other, meaning)
     path = "spec.template.metadata.labels"
     labels = immutable.at(old, path), immutable.at(new, path)
-    wanted = [immutable.at(side, "spec.selector.matchLabels") for side in (old, new)]
-    both = zip(wanted, labels, strict=True)
-    fits = [not isinstance(one, Mapping) or one.items() <= (own or {}).items() for one, own in both]
+    both = zip((old, new), labels, strict=True)
+    fits = [selects(mapping(immutable.at(side, "spec.selector")), own or {}) for side, own in both]
     if fits == [True, False]:
         meaning = "the selector does not match the pods: refused by the API server, the upgrade fails"
         yield Reason("major", f"{about} {path}", *labels, meaning)

@@ -96,21 +96,17 @@ class _Machine:
             raise _UnknownError
         self.edges, self.heads = {*_EDGES}, set[re.Pattern[str]]()
         self._numbers: dict[_Items, int] = {(): _DONE}
-        self._steps: list[tuple[re.Pattern[str] | None, _Items]] = [(None, ())]
-        self._follow: dict[int, _State] = {}
-        self._known: dict[tuple[_State, str], _State] = {}
+        self._steps: list[_Items] = [()]
+        self._follow = functools.cache(lambda one: self._ahead(self._steps[one][1:]))
+        self.after = functools.cache(self._after)
         around = _Times((re.compile("(?s:.+)"),))
         self.start = self._ahead((around, *self._read(self._tree), around))
 
-    def after(self, state: _State, sign: str) -> _State:
+    def _after(self, state: _State, sign: str) -> _State:
         """The state after one more character, or an anchor."""
-        if (state, sign) not in self._known:
-            fitting = [one for one in state if (head := self._steps[one][0]) and head.fullmatch(sign)]
-            for one in fitting:
-                if one not in self._follow:
-                    self._follow[one] = self._ahead(self._steps[one][1])
-            self._known[state, sign] = frozenset().union(*(self._follow[one] for one in fitting))
-        return self._known[state, sign]
+        heads = ((one, self._steps[one][0]) for one in state if one != _DONE)
+        fitting = (one for one, head in heads if isinstance(head, re.Pattern) and head.fullmatch(sign))
+        return frozenset[int]().union(*map(self._follow, fitting))
 
     def _ahead(self, items: _Items) -> _State:
         """What may have to come, without the alternatives and repetitions that it begins with."""
@@ -125,9 +121,9 @@ class _Machine:
                 case (_Times(inner, least, most), *rest):
                     waiting += [tuple(rest)] if least <= 0 else []
                     waiting += [(*inner, _Times(inner, max(0, least - 1), most - 1), *rest)] if most > 0 else []
-                case (re.Pattern() as head, *rest) if items not in self._numbers:
+                case (re.Pattern(), *_) if items not in self._numbers:
                     self._numbers[items] = len(self._steps)
-                    self._steps.append((head, tuple(rest)))
+                    self._steps.append(items)
             if items in self._numbers:
                 found.add(self._numbers[items])
         if len(self._steps) > _MOST:

@@ -278,10 +278,7 @@ def _drawn(
         if sides and not (sides[0] or names[0]):
             break
         pairs = []
-        ends = {minor(one): one for one in plan.kube_versions[-1:]}
-        oldest = plan.kube_versions[0]
-        if not _objects(futures, minor(oldest)) <= _objects(futures, *ends):
-            ends[minor(oldest)] = oldest
+        ends = {minor(one): one for one in (plan.kube_versions[0], plan.kube_versions[-1])}
         other = renders.again(plan)
         again = {end: renders.newest(replace(other, kube_versions=(one,)), plan.values) for end, one in ends.items()}
         for name, end in itertools.product([column.name for column in plan.values], ends):
@@ -294,16 +291,6 @@ def _drawn(
     common = sides[0].keys() & sides[1].keys()
     drawn = {identity: sides[0][identity] & sides[1][identity] for identity in common}
     return Noise(drawn=drawn), names[0] & names[1]
-
-
-def _objects(futures: Mapping[Place, Future[Manifests]], end: str) -> set[Identity]:
-    """All that is rendered for a Kubernetes minor."""
-    found = set()
-    for (_, place), future in futures.items():
-        if place == end:
-            with contextlib.suppress(ChartError, ValuesError):
-                found |= {document.identity for document in future.result()}
-    return found
 
 
 def _steadied(cells: Iterable[Cell], names: set[DrawnName]) -> tuple[Cell, ...]:
@@ -495,9 +482,7 @@ def _dropped(before: Plan, after: Plan, cells: Sequence[Cell], drawn: Noise, ren
             for key, leaf in flat(values).items()
             if defaults.get(key) != leaf and _suspect(leaf, suspected)
         }
-        idle = _alike(after, cell.new, reduced, renders)
-        still = _alike(before, cell.old, {key: tree for key, tree in reduced.items() if key in idle}, renders)
-        for key in sorted(idle - still):
+        for key in _idle((before, cell.old), (after, cell.new), reduced, renders):
             meaning = f"{column.name} sets it: it had an effect, and has none any more"
             # To what is not told: the file may be an installation's own, with passwords in it.
             yield Reason("major", f"values {key_text(key)}", None, None, meaning)
@@ -515,9 +500,7 @@ def _overruled(
         and renders.does(after, re.compile(rb"\b%s\b" % re.escape(key[-1]).encode()), packed=False)
     }
     trees = {key: nested({key: _another(value)}) for key, value in gone.items()}
-    idle = _alike(after, now, trees, renders)
-    still = _alike(before, was, {key: trees[key] for key in idle}, renders)
-    for key in sorted(idle - still):
+    for key in _idle((before, was), (after, now), trees, renders):
         meaning = "a values file that sets it has no effect any more"
         yield Reason("major", f"values {key_text(key)}", gone[key], None, meaning)
 
@@ -562,6 +545,14 @@ def _without(values: Mapping[str, Any], path: Key) -> dict[str, Any]:
         node = node[key]
     del node[path[-1]]
     return tree
+
+
+def _idle(
+    old: tuple[Plan, Manifests], new: tuple[Plan, Manifests], trees: Mapping[Key, Any], renders: _Renders
+) -> list[Key]:
+    """The keys of `trees` whose values change what the old chart renders, and nothing of what the new one does."""
+    idle = _alike(*new, trees, renders)
+    return sorted(idle - _alike(*old, {key: trees[key] for key in idle}, renders))
 
 
 def _alike(plan: Plan, rendered: Manifests, trees: Mapping[Key, Any], renders: _Renders) -> set[Key]:
