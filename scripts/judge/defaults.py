@@ -33,7 +33,7 @@ _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "fail
 _PROBE |= {"initialDelaySeconds": 0}
 _QUESTIONS = ("livenessProbe", "readinessProbe", "startupProbe")
 _BACKEND = {"group": "", "kind": "Service", "weight": 1}
-_POLICIES = {"selectPolicy": "Max"}
+_PODS, _SHARE = ({"type": kind, "value": value, "periodSeconds": 15} for kind, value in (("Pods", 4), ("Percent", 100)))
 _FILE_MODE = {"defaultMode": 0o644}
 # What is written anyway in a part of an object, or in each item of a list, of that name.
 _INSIDE: Mapping[str, Mapping[str, Any]] = {
@@ -41,8 +41,9 @@ _INSIDE: Mapping[str, Mapping[str, Any]] = {
     "httpGet": {"scheme": "HTTP", "path": "/"}, "fieldRef": {"apiVersion": "v1"}, "resourceFieldRef": {"divisor": "0"},
     "serviceAccountToken": {"expirationSeconds": 3600}, "tolerations": {"operator": "Equal"},
     "configMap": _FILE_MODE, "secret": _FILE_MODE, "projected": _FILE_MODE, "downwardAPI": _FILE_MODE,
-    "scaleDown": {**_POLICIES, "stabilizationWindowSeconds": 300}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io"},
-    "scaleUp": {**_POLICIES, "stabilizationWindowSeconds": 0}, "service": {"port": 443},
+    "scaleDown": {"selectPolicy": "Max", "stabilizationWindowSeconds": 300, "policies": [_SHARE]},
+    "scaleUp": {"selectPolicy": "Max", "stabilizationWindowSeconds": 0, "policies": [_PODS, _SHARE]},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io"}, "service": {"port": 443},
     "path": {"type": "PathPrefix", "value": "/"}, "matches": {"path": {}}, "rules": {"scope": "*", "matches": [{}]},
     "webhooks": {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "timeoutSeconds": 10,
                  "reinvocationPolicy": "Never", "namespaceSelector": {}, "objectSelector": {}},
@@ -92,7 +93,7 @@ _SPEC: Mapping[tuple[str, str], Mapping[str, Any]] = {
     | {"ports": {"protocol": "TCP"}},
     ("storage.k8s.io", "CSIDriver"): {"attachRequired": True, "volumeLifecycleModes": ["Persistent"]}
     | {"fsGroupPolicy": "ReadWriteOnceWithFSType"},
-    ("autoscaling", "HorizontalPodAutoscaler"): {"minReplicas": 1},
+    ("autoscaling", "HorizontalPodAutoscaler"): {"minReplicas": 1, "behavior": {"scaleDown": {}, "scaleUp": {}}},
     ("policy", "PodDisruptionBudget"): {"unhealthyPodEvictionPolicy": "IfHealthyBudget"},
 }
 

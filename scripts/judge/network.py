@@ -193,11 +193,18 @@ def judge_policy(
         yield "major", "spec.policyTypes", sorted(types[0]), sorted(types[1]), meaning
     elif types[0] - types[1]:
         yield "minor", "spec.policyTypes", sorted(types[0]), sorted(types[1]), "a direction is open"
+    beside = [  # what several policies for the same pods let through adds up
+        _numbered(one.spec, _named_ports(manifests_after))
+        for one in manifests_after.all("NetworkPolicy")
+        if one.namespace == (at(new, "metadata.namespace") or "")
+        and selector_in(now.get("podSelector"), one.spec.get("podSelector"))
+    ]
     for direction, peers in _PEERS.items():
         before, after = mappings(was.get(direction)), mappings(now.get(direction))
         if before == after or direction.capitalize() not in types[0] & types[1]:
             continue
-        lost = [rule for rule in before if not _let(rule, after, peers)]
+        rules = [*after, *(rule for one in beside for rule in mappings(one.get(direction)))]
+        lost = [rule for rule in before if not _let(rule, rules, peers)]
         if lost:
             yield "major", f"spec.{direction}", lost, after, "traffic that was let through is refused"
         elif any(not _let(rule, before, peers) for rule in after):
@@ -352,7 +359,9 @@ def judge_ingress(
     if told[0] != told[1]:
         yield "major", "spec.ingressClassName", *told, "another controller serves it, at another address"
     before, after = _routes(old, manifests_before), _routes(new, manifests_after)
-    lost, fresh = _beyond(before, after), _beyond(after, before)
+    alike = (one.data for one in manifests_after.all("Ingress") if _ingress_class(one.data) == told[1])
+    served = [*after, *(route for one in alike for route in _routes(one, manifests_after))]  # by whichever of its class
+    lost, fresh = _beyond(before, served), _beyond(after, before)
     if lost:
         others = sorted(map(str, after.keys() - before.keys())) or None
         yield "major", "spec.rules", [*map(str, lost)], others, "requests for these are no longer served"

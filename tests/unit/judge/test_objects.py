@@ -537,6 +537,8 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
          " target: {type: Utilization, averageUtilization: 8}}}]}}", "patch"),
         ("HorizontalPodAutoscaler", "{spec: {scaleTargetRef: {kind: Deployment, name: a}}}",
          "{spec: {scaleTargetRef: {kind: Deployment, name: b}}}", "major"),
+        ("HorizontalPodAutoscaler", "{spec: {behavior: null}}",
+         "{spec: {behavior: {scaleDown: {policies: [{type: Percent, value: 100, periodSeconds: 15}]}}}}", "none"),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: null}}", "minor"),
         ("HTTPRoute", "{spec: {parentRefs: [{name: g, sectionName: s}]}}", "{}", "minor"),
         ("StorageClass", _DEFAULT % "true", _DEFAULT % "false", "major"),
@@ -786,6 +788,29 @@ def test_a_hook_is_made_anew_each_time() -> None:
     ]
     assert [one.level for one in judge(hooks[:1], hooks[1:])] == ["minor"]
     assert [one.level for one in judge([make("Job")], hooks[:1])] == ["major"]
+
+
+@pytest.mark.parametrize(("name", "level"), [("one", "minor"), ("two", "major")])
+def test_what_an_ingress_hands_to_another_is_served_still_where_its_class_is_the_same(name: str, level: str) -> None:
+    paths = [
+        f"{{path: /{one}, pathType: Prefix, backend: {{service: {{name: a, port: {{number: 1}}}}}}}}" for one in "ab"
+    ]
+    both, first, second = (
+        f"{{spec: {{ingressClassName: {of}, rules: [{{host: a.b, http: {{paths: [{', '.join(some)}]}}}}]}}}}"
+        for of, some in (("one", paths), ("one", paths[:1]), (name, paths[1:]))
+    )
+    new = [make("Ingress", changes=first), make("Ingress", name="y", changes=second)]
+    assert highest(one.level for one in judge([make("Ingress", changes=both)], new)) == level
+
+
+@pytest.mark.parametrize(("selector", "level"), [("{}", "minor"), ("{matchLabels: {c: d}}", "major")])
+def test_what_several_policies_let_through_adds_up(selector: str, level: str) -> None:
+    both, first, second = (
+        f"{{spec: {{podSelector: {of}, ingress: [{{ports: [{', '.join(some)}]}}]}}}}"
+        for of, some in (("{}", ("{port: 1}", "{port: 2}")), ("{}", ("{port: 1}",)), (selector, ("{port: 2}",)))
+    )
+    new = [make("NetworkPolicy", changes=first), make("NetworkPolicy", name="y", changes=second)]
+    assert highest(one.level for one in judge([make("NetworkPolicy", changes=both)], new)) == level
 
 
 def test_the_rights_of_a_hook_are_told_by_account() -> None:
