@@ -387,14 +387,9 @@ def _types(schema: Schema) -> frozenset[str]:
 
 
 def _type_of(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, float) and value.is_integer():
-        return "integer"  # 1.0 is one to JSON schema
-    names = ((int, "integer"), (float, "number"), (str, "string"), (list, "array"), (Mapping, "object"))
-    return next((name for kind, name in names if isinstance(value, kind)), "string")
+    """The type of a value; 1.0 is an integer to JSON schema."""
+    asked = _validator()({})
+    return next((kind for kind in sorted(_ALL) if asked.is_type(value, kind)), "string")
 
 
 def _narrow_types(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
