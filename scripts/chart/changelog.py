@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scripts.core.errors import ChangelogError
 from scripts.core.files import demand_settled, read_any
-from scripts.core.semver import final_of, highest, is_prerelease, is_semver
+from scripts.core.semver import highest, is_prerelease, is_semver
 from scripts.core.semver import parse as parse_version
 
 KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
@@ -96,14 +96,10 @@ class Changelog:
 
     def candidates(self, version: str) -> tuple[Section, ...]:
         """The sections of the pre-releases that lead to the final `version`, lowest first; none for a pre-release."""
-        found = [
-            section
-            for section in self.sections
-            if section.version is not None
-            and is_prerelease(section.version)
-            and final_of(section.version) == version.removeprefix("v")
-        ]
-        return tuple(sorted(found, key=lambda section: parse_version(section.version or "")))
+        known = [(parse_version(one.version), one) for one in self.sections if one.version]
+        wanted = version.removeprefix("v")
+        found = [pair for pair in known if pair[0].prerelease and str(pair[0].finalize_version()) == wanted]
+        return tuple(one for _, one in sorted(found, key=lambda pair: pair[0]))
 
 
 def read_changelog(path: Path) -> Changelog | None:

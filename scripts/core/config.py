@@ -16,7 +16,7 @@ from typing import Any
 
 from scripts.core.errors import SAME_COMMAND, ConfigError
 from scripts.core.files import demand_settled, read_any, sha256
-from scripts.core.paths import matching, shown
+from scripts.core.paths import as_on_disk, matching, shown
 from scripts.core.words import meant
 
 _NO = ("0", "false", "no", "")  # as the value of a variable that is a switch
@@ -239,6 +239,7 @@ def load_config(root: Path, *, environ: Mapping[str, str] = os.environ, **overri
     if values.get("registry") == EMBEDDED:
         values |= {"registry": "", "embedded_meant": True}
     paths = {name: (root / values[name]).resolve() for name, field in fields.items() if field.type == "Path"}
+    paths |= {name: as_on_disk(paths[name]) for name in ("chart", "changelog")}
     return Config(root=root, project=project, **{**values, **paths})
 
 

@@ -103,6 +103,12 @@ class Repository:
                 raise GitError(f"HEAD cannot be read in {self.root}", found=said, run="git fsck")
         return found
 
+    def known(self, revision: str) -> str:
+        """The same of a revision that a person has named. Raises GitError for one there is not."""
+        if (commit := self.commit(revision)) is None:
+            raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
+        return commit
+
     def parent(self) -> str | None:
         """The id of HEAD's first parent, None where there is none. Raises GitError where a shallow clone lacks it."""
         parent = self.commit("HEAD^")
@@ -277,9 +283,7 @@ class Repository:
 
     def changed_since(self, revision: str) -> tuple[str, ...]:
         """The paths, from the root, that differ from the merge base with `revision`, and `changes`. Raises GitError."""
-        if self.commit(revision) is None:
-            raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
-        base = self._said("merge-base", "HEAD", revision)
+        base = self._said("merge-base", "HEAD", self.known(revision))
         if not base:
             raise GitError(
                 f"HEAD and {revision} have no commit in common here",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +23,18 @@ def shown(path: Path) -> str:
         return str(whole.relative_to(Path.cwd()))
     except ValueError:
         return str(whole if ".." in path.parts else path)
+
+
+def as_on_disk(path: Path) -> Path:
+    """`path` as the disk spells it, where that takes other cases for the same: so git has it, too."""
+    at = Path(path.anchor)
+    for part in path.parts[1:]:
+        names = []
+        with contextlib.suppress(OSError):
+            if (at / part.swapcase()).exists():  # else other cases are others there
+                names = [name for name in os.listdir(at) if name.casefold() == part.casefold()]  # noqa: PTH208 - names
+        at /= part if part in names else next(iter(names), part)
+    return at
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:

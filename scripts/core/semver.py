@@ -86,11 +86,6 @@ def is_prerelease(version: str) -> bool:
     return parse(version).prerelease is not None
 
 
-def final_of(version: str) -> str:
-    """The version that a pre-release leads to; a final version itself. Raises VersionError."""
-    return str(parse(version).finalize_version())
-
-
 def step(old: str, new: str) -> Literal["major", "minor", "patch"]:
     """The part of the version that leads from one to another: the first that differs, and patch at the least."""
     before, after = parse(old), parse(new)

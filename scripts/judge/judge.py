@@ -13,7 +13,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
 from scripts.checks.baseline import GIT, asked_once, earlier_chart, last_version, stood_at
 from scripts.checks.schemas import schemas_of
-from scripts.core.errors import USAGE, ChartError, ConfigError, GitError, VersionError
+from scripts.core.errors import ChartError, ConfigError, VersionError
 from scripts.core.git import find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
@@ -47,7 +47,7 @@ def judge(
     parse(new.version, f"{shown(new.path / 'Chart.yaml')}: version")
     if against and not source:
         source = f"{GIT}{against.removeprefix(GIT)}"
-        if not _stands(work, against):
+        if not _stands(work, against.removeprefix(GIT)):
             told = f"{new.name} is not in {against}: a first version has nothing to be judged from"
             return Verdict(new.name, source, new.version, new.version, "none", "none", (), (told,))
     with contextlib.ExitStack() as stack:
@@ -137,14 +137,10 @@ def demand_raised(work: Workspace, against: str) -> None:
             )
 
 
-def _stands(work: Workspace, against: str) -> bool:
+def _stands(work: Workspace, revision: str) -> bool:
     """Whether the chart is in a git revision; else it is a new one. Raises GitError for a revision there is not."""
-    revision = against.removeprefix(GIT)
-    repository = find_repository(work.config.chart, work.runner)
-    commit = repository.commit(revision) if repository is not None else None
-    if repository is None or commit is None:
-        raise GitError(f"git knows no revision {revision!r}", run="git fetch origin; git log --oneline", code=USAGE)
-    return stood_at(work.config.chart, repository, commit) is not None
+    here, repository = work.config.chart, find_repository(work.config.chart, work.runner)
+    return repository is None or stood_at(here, repository, repository.known(revision)) is not None
 
 
 def differing_files(old: Chart, new: Chart, helm: Helm) -> tuple[str, ...]:

@@ -233,11 +233,6 @@ def pending_bump(
     )
 
 
-def own_files(bump: Bump) -> list[Path]:
-    """The files that a run which was killed may have left as they are: with the edits of `bump`, or without them."""
-    return [edit.path for edit in bump.edits if read_disk(edit.path) in (edit.before, edit.after)]
-
-
 def raised_by_head(config: Config, name: str, repository: Repository) -> tuple[str, str] | None:
     """The versions before and after the last commit, where it raised the chart's; None where it did not.
 

@@ -40,12 +40,13 @@ IGNORED, UNTRACKED = "ignored by git", "not tracked by git"
 _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "linked"
 _UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
 _SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
-_INSIDE = "the inside of a repository"
+_INSIDE, _CALLED = "the inside of a repository", "in HEAD it is called"
 OTHER_SUBMODULE = f"{_SUBMODULE} that is not as the commit names it"
 _ALLOWED = f"or {SAME_COMMAND} --allow-dirty"
 _NOTHING: Mapping[Path, str] = {}
 STASH = "git add --all && git stash, or git commit"  # with --include-untracked it takes nothing that is to be added
 _REMEDIES = {  # by what a kind of difference has in its words
+    _CALLED: "rename {2} as it is called in HEAD",
     _OUTSIDE: "keep {} in the repository",
     _SPARSE: "git sparse-checkout disable",
     _ABSENT: "git checkout HEAD -- {}",
@@ -401,12 +402,20 @@ class _Judge:
             return False
         return _oid(disk.read_bytes(), entry) == entry.oid
 
+    def _twin(self, path: str) -> str:
+        """What HEAD has of that name in another case, "" for nothing."""
+        return next((each for each in self.head if each != path and each.casefold() == path.casefold()), "")
+
     def plain(self, path: str, content: bytes | None) -> str:
         """The same of a file at `path`, from the root, that is no link and holds `content` in the commit."""
         flag, file = self._flags.get(path, "H"), self._repository.root / path
         if content is None and path not in self.head:
             if self._repository.ignored(path):
                 return IGNORED
+            twin = self._twin(path)
+            named = self._repository.root / twin
+            if twin and file.exists() and named.exists() and named.samefile(file):
+                return f"{_CALLED} {twin}"
             return "added, not committed" if path in self._flags else UNTRACKED
         if flag in "Mm":
             return _UNMERGED
@@ -421,7 +430,7 @@ class _Judge:
             return f"{FILTERED} by {used}" if used else ""
         if flag in "Ss":
             return f"changed, which git is told to skip {_SKIPPED}"
-        if twin := next((each for each in self.head if each != path and each.casefold() == path.casefold()), None):
+        if twin := self._twin(path):
             return f"changed, where this folder takes it for {twin}"
         return f"changed, and {_ASSUMED}" if flag.islower() else "changed"
 

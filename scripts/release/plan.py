@@ -52,8 +52,8 @@ from scripts.release.bump import (
     alone,
     bumped,
     changed,
-    own_files,
     pending_bump,
+    read_disk,
     release_day,
 )
 from scripts.release.evidence import NAMES, changes_of, collect, expected
@@ -385,7 +385,7 @@ class Release:
     ) -> tuple[Difference, ...]:
         """What was fetched into the chart. Raises GitError where anything of it, or that is `dirty`, but the files of
         `bump` is not as in HEAD."""
-        own = own_files(bump)
+        own = [edit.path for edit in bump.edits if read_disk(edit.path) in (edit.before, edit.after)]  # of a killed run
         found = differences(self._config, self._helm, repository, self._head, but=own, wrong=self._wrong)
         apart = {*own, *(repository.root / place for one in found for place in (one.path, one.real))}
         others = [one for one in dirty if repository.root / one.path not in apart]

@@ -99,6 +99,11 @@ def filtered(name: str, kept: str, here: str) -> Change:
     return change
 
 
+def called_otherwise(project: Project) -> None:
+    """As by a rename where case does not matter, after which both names lead to the file."""
+    (project.root / "chart/values.YAML").hardlink_to(project.root / "chart/values.yaml")
+
+
 def linked_outside(project: Project) -> None:
     (project.root.parent / "theirs").write_text("x")
     (project.root / "chart/LICENSE").symlink_to("../../theirs")
@@ -182,6 +187,7 @@ DIFFERENCES: dict[str, tuple[Change, str]] = {
     "skipped": (flagged("--skip-worktree"), r"chart/values.yaml \(changed, which git is told to skip"),
     "sparse": (sparse, r"chart/templates/map.yaml \(sparse: not checked out\)"),
     "case": (taken_for_another, r"chart/templates/_A.tpl \(changed, where this folder takes it for .*/_a.tpl\)"),
+    "called otherwise": (called_otherwise, r"chart/values.YAML \(in HEAD it is called chart/values.yaml\)"),
     "unmerged": (unmerged, r"chart/words.txt \(unmerged\)"),
     "filtered": (filtered("chart/values.yaml", "2", "9"), r"chart/values.yaml \(filtered by swap\)"),
     "filtered changelog": (filtered("CHANGELOG.md", "The chart", "Ours"), r"CHANGELOG.md \(filtered by swap\)"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from scripts.core.paths import shown
+from scripts.core.paths import as_on_disk, shown
 
 
 def test_a_path_is_told_from_here_or_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,3 +19,16 @@ def test_a_path_is_told_from_here_or_in_full(tmp_path: Path, monkeypatch: pytest
     assert shown(tmp_path / "there") == str(tmp_path / "there")
     assert shown(here / ".." / "there" / "x") == str(tmp_path / "there" / "x")
     assert shown(Path("link/../x")) == str(tmp_path / "there" / "x"), "as the system goes there"
+
+
+def test_a_path_is_spelt_as_on_the_disk_where_other_cases_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Helm" / "chart").mkdir(parents=True)
+    (tmp_path / "Helm" / "CHART").mkdir()
+    (tmp_path / "hELM").symlink_to("Helm")
+    assert as_on_disk(tmp_path / "hELM" / "CHART") == tmp_path / "hELM" / "CHART"  # two names, which both are there
+    listed = os.listdir
+    monkeypatch.setattr("os.listdir", lambda at: [name for name in listed(at) if name != "hELM"])
+    assert as_on_disk(tmp_path / "hELM" / "chart" / "NEW") == tmp_path / "Helm" / "chart" / "NEW"
+    assert as_on_disk(tmp_path / "HELM") == tmp_path / "HELM"  # which is not there
