@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import time
@@ -43,8 +44,12 @@ def grouped(name: str, write: Callable[[str], None], *, of: System) -> Iterator[
             write(f"\x1b[0Ksection_end:{time.time():.0f}:{section}\r\x1b[0K")
 
 
-def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *, of: System) -> None:
-    """Put findings where the system shows them: GitHub reads them from the log, GitLab from a file in `dist`."""
+def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *, check: str, of: System) -> None:
+    """Put findings where the system shows them: GitHub reads them from the log, GitLab from a file in `dist`.
+
+    There those of each `check` of the job stand beside each other.
+    """
+    from scripts.core.errors import MALFORMED
     from scripts.core.files import sha256, write_json
 
     marks = tuple(marks)
@@ -60,13 +65,16 @@ def annotate(marks: Iterable[Mark], write: Callable[[str], None], dist: Path, *,
         issues = [
             {
                 "description": mark.message,
-                "check_name": "gati",
+                "check_name": check,
                 "fingerprint": sha256(f"{mark.file}\0{mark.message}"),
                 "severity": _GITLAB[mark.level],
                 "location": {"path": mark.file, "lines": {"begin": mark.line or 1}},
             }
             for mark in marks
         ]
+        with contextlib.suppress(OSError, *MALFORMED):
+            told = json.loads((dist / QUALITY).read_text(encoding="utf-8"))
+            issues = [*(one for one in told if one["check_name"] != check), *issues]
         write_json(dist / QUALITY, issues)
 
 

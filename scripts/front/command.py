@@ -96,7 +96,7 @@ def command(
                 work = _open(ctx, overrides, typed)
                 front.redact = work.runner.redact
                 with contextlib.closing(body(work, **given)) as steps:
-                    show.all(steps, work.config.dist)
+                    show.all(steps, work.config.dist, work.config.chart)
 
         run.__doc__ = f"{inspect.getdoc(body)}\n\nExample: {f'invoke {name or body.__name__} {example}'.strip()}"
         _KEYS[name or body.__name__] = keys
@@ -262,8 +262,9 @@ class Show:
         """Whether a machine has its answer, of a task that goes on until it is stopped."""
         return self._at_once and self._answer is not None
 
-    def all(self, steps: Shown, dist: Path) -> None:
-        """Print each of `steps`, and what a CI system around us shows of it; `dist` is where it finds files."""
+    def all(self, steps: Shown, dist: Path, chart: Path) -> None:
+        """Print each of `steps`, and what a CI system around us shows of it of a `chart`; in `dist` it finds files."""
+        from scripts.core.paths import shown
         from scripts.front import ci_log
 
         around = "" if self._json else ci_log.system()
@@ -271,7 +272,8 @@ class Show:
             with ci_log.grouped(self._name, say, of=around):
                 self._each(steps)
         finally:
-            ci_log.annotate(getattr(self._answer, "marks", ()), say, dist, of=around)
+            marks = getattr(self._answer, "marks", ())
+            ci_log.annotate(marks, say, dist, check=f"{self._name} {shown(chart)}", of=around)
 
     def _each(self, steps: Shown) -> None:
         from scripts import present

@@ -27,24 +27,34 @@ def test_the_system_is_chosen_by_its_environment(environ: dict[str, str], expect
 
 def test_github_reads_findings_from_the_log(tmp_path: Path) -> None:
     lines: list[str] = []
-    annotate(MARKS, lines.append, tmp_path, of="github")
+    annotate(MARKS, lines.append, tmp_path, check="lint", of="github")
     assert lines == ["::error file=chart/values%2C a.yaml,line=7::50%25 of%0Ait: bad", "::notice::mind this"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_gitlab_reads_them_from_a_file(tmp_path: Path) -> None:
-    annotate(MARKS, print, tmp_path, of="gitlab")
+    annotate(MARKS, print, tmp_path, check="lint", of="gitlab")
     first, second = json.loads((tmp_path / QUALITY).read_text())
     assert first["location"] == {"path": "chart/values, a.yaml", "lines": {"begin": 7}}
     assert (first["severity"], second["severity"]) == ("major", "info")
     assert first["fingerprint"] != second["fingerprint"]
 
 
+@pytest.mark.parametrize("before", [None, "", "{}", "[1]", '[{"check_name": "lint"}]'])
+def test_gitlab_is_told_by_the_last_check_what_the_others_found(tmp_path: Path, before: str | None) -> None:
+    if before is not None:
+        (tmp_path / QUALITY).write_text(before)
+    for check, marks in (("kubeconform-check", MARKS[:1]), ("lint", MARKS), ("report", ()), ("lint", MARKS[1:])):
+        annotate(marks, print, tmp_path, check=check, of="gitlab")
+    told = [(one["check_name"], one["description"]) for one in json.loads((tmp_path / QUALITY).read_text())]
+    assert told == [("kubeconform-check", MARKS[0].message), ("lint", MARKS[1].message)]
+
+
 def test_elsewhere_nothing_is_added(tmp_path: Path) -> None:
     lines: list[str] = []
     with grouped("lint", lines.append, of=""):
         lines.append("said")
-    annotate(MARKS, lines.append, tmp_path, of="")
+    annotate(MARKS, lines.append, tmp_path, check="lint", of="")
     assert (lines, list(tmp_path.iterdir())) == (["said"], [])
 
 
