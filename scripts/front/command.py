@@ -409,7 +409,7 @@ def working(text: str, board: Board | None = None) -> Iterator[None]:
         yield
     finally:
         ended = True
-        with held(), contextlib.suppress(OSError):  # of a terminal that is gone
+        with held():
             live.stop()
 
 
