@@ -241,7 +241,7 @@ def _removed(new: Side, before: _Reads, reads: _Reads, path: Path, value: Any) -
         if reads.gives(path, value):
             return Reason("patch", about, value, None, "is the default in a template now; it can still be set")
         level: Level = "minor" if value is not None else "patch"  # null is what it has now, too
-        return Reason(level, about, value, None, "has no default any more; it can still be set")
+        return Reason(level, about, value, None, "has no default any more; the templates read it still")
     if _refused(new, path):
         return Reason("major", about, value, None, "a values file that sets it is refused: take it out there")
     return Reason("major", about, value, None, "a values file that sets it has no effect any more")
