@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from scripts.cluster.objects import Object, event_time, has_ended
+from scripts.cluster.objects import Object, event_time
 from scripts.cluster.transport import Login, Transport, open_transport
 from scripts.cluster.watch import Watch
 from scripts.core.command import Runner
@@ -379,6 +379,6 @@ def read_kinds(discovery: Mapping[str, Any]) -> tuple[Kind, ...]:
 
 def _evictable(pod: Mapping[str, Any]) -> bool:
     """True for a pod that a drain must move: neither finished, nor a daemon's, nor a node's own."""
-    meta = pod["metadata"]
+    meta, ended = pod["metadata"], pod["status"].get("phase") in ("Succeeded", "Failed")
     daemons = any(owner["kind"] == "DaemonSet" for owner in meta.get("ownerReferences", ()))
-    return not (has_ended(pod) or daemons or "kubernetes.io/config.mirror" in meta.get("annotations", {}))
+    return not (ended or daemons or "kubernetes.io/config.mirror" in meta.get("annotations", {}))

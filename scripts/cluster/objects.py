@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 
@@ -27,6 +27,26 @@ def observed(item: Mapping[str, Any]) -> bool:
     return not seen or bool(seen >= item["metadata"].get("generation", 0))
 
 
+class Counts(NamedTuple):
+    """How many pods a workload is to have, and has: ready ones, of its newest revision, at all."""
+
+    wanted: int
+    ready: int
+    new: int
+    there: int
+
+
+def counts(workload: Mapping[str, Any]) -> Counts:
+    """What a workload says of its pods. Where they wait for hands, an older revision is as good as the newest."""
+    status, keys = workload.get("status") or {}, ("readyReplicas", "updatedReplicas", "replicas")
+    wanted = workload["spec"].get("replicas", 1)
+    if workload["kind"] == "DaemonSet":
+        keys = ("numberReady", "updatedNumberScheduled", "currentNumberScheduled")
+        wanted = status.get("desiredNumberScheduled", 0)
+    ready, new, there = (status.get(key, 0) for key in keys)
+    return Counts(wanted, ready, wanted if waits_for_hands(workload) else new, there)
+
+
 def containers_of(pod: Mapping[str, Any]) -> tuple[Object, ...]:
     """A pod's containers as it declares them, the init containers first."""
     return (*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ()))
@@ -41,11 +61,6 @@ def lasting(pod: Mapping[str, Any]) -> tuple[Object, ...]:
     """A pod's containers that run all the time, sidecars too."""
     ending = {one["name"] for one in pod["spec"].get("initContainers") or ()} - sidecars(pod)
     return tuple(one for one in containers_of(pod) if one["name"] not in ending)
-
-
-def has_ended(pod: Mapping[str, Any]) -> bool:
-    """Whether none of a pod's containers runs any more, or will."""
-    return pod["status"].get("phase") in ("Succeeded", "Failed")
 
 
 def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import SERVICE_SUBNET, KindCluster
-from scripts.cluster.objects import Object, conditions
+from scripts.cluster.objects import Object, conditions, counts
 from scripts.containers import engine
 from scripts.containers.programs import program_images
 from scripts.core.parallel import workers
@@ -83,12 +83,10 @@ def await_ready(api: Api, kind: str, namespace: str, name: str) -> None:
 def _ready(seen: Object | None) -> bool:
     if not seen:
         return False
-    status, spec = seen.get("status", {}), seen["spec"]
-    if "service" in spec:  # an APIService
+    if seen["kind"] == "APIService":
         return conditions(seen).get("Available", {}).get("status") == "True"
-    if "numberReady" in status:
-        return bool(status["numberReady"] == status["desiredNumberScheduled"] > 0)
-    return bool(status.get("readyReplicas", 0) == spec.get("replicas", 1) > 0)
+    has = counts(seen)
+    return has.ready == has.wanted > 0
 
 
 # -- what they are deployed by ---------------------------------------------------------------------

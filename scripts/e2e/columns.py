@@ -62,16 +62,10 @@ class Columns:
             for column, report in self.reports.items()
             for one in report.outcomes
         }
-        heads = {column: str(column) for column in self.reports}
-        widths = {
-            column: max(len(head), *(len(cells.get((name, column), "")) for name in names))
-            for column, head in heads.items()
-        }
-        first = max(map(len, names), default=0)
-        lines = ["  ".join([" " * first, *(heads[column].ljust(widths[column]) for column in heads)]).rstrip()]
-        for name in names:
-            row = (cells.get((name, column), "-").ljust(widths[column]) for column in heads)
-            lines.append("  ".join([name.ljust(first), *row]).rstrip())
+        rows = [("", *map(str, self.reports))]
+        rows += [(name, *(cells.get((name, column), "-") for column in self.reports)) for name in names]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         for column, report in self.reports.items():
             said = [one.line() for one in report.outcomes if one.skipped]
             failed = [f"{one.scenario} {one.state}: {one.error}" for one in report.failed]

@@ -18,7 +18,7 @@ from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, difference, read_manifests
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX
-from scripts.cluster.objects import Object, address_of, conditions, is_hook, labels_of, release_of, waits_for_hands
+from scripts.cluster.objects import Object, address_of, conditions, counts, is_hook, labels_of, release_of
 from scripts.cluster.snapshot import Snapshot, read_objects
 from scripts.cluster.transport import Login
 from scripts.core.command import Runner
@@ -43,9 +43,6 @@ _RUN_LABEL = "gati-e2e/run"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _GONE_DEADLINE = 60.0  # of a pod beyond its grace period
 _CLEAN_DEADLINE = 120.0
-# What the status of a workload counts, the ready ones first.
-_REPLICAS = ("readyReplicas", "updatedReplicas", "replicas")
-_DAEMONS = ("numberReady", "updatedNumberScheduled", "currentNumberScheduled")
 # What kubectl says where the server does not take an object, as opposed to not answering.
 _REFUSED = re.compile(r"is invalid|BadRequest|Forbidden|no matches for kind|unknown field|denied the request")
 # Outside of namespaces, these come and go by themselves, or with the namespaces and Services of other scenarios.
@@ -452,17 +449,11 @@ class Lab:
         def look() -> tuple[dict[str, int], bool]:
             found, scalers, done = dict[str, int](), self.scaled(namespace), True
             kinds = {name.partition("/")[0] for name in self.found.workloads}
-            for kind, workload in ((each, one) for each in kinds for one in self.api.list(each, namespace)):
-                name, spec, status = workload["metadata"]["name"], workload["spec"], workload["status"]
-                if kind == "DaemonSet":
-                    wanted, keys = status.get("desiredNumberScheduled", 0), _DAEMONS
-                else:
-                    wanted, keys = max(scalers.get(name, 0), spec["replicas"]), _REPLICAS
-                    done = done and spec["replicas"] == wanted
-                found[name] = status.get(keys[0], 0)
-                counts = {status.get(key, 0) for key in (keys[::2] if waits_for_hands(workload) else keys)}
-                done = done and counts == {wanted}
-                done = done and status.get("observedGeneration") == workload["metadata"]["generation"]
+            for workload in (one for kind in kinds for one in self.api.list(kind, namespace)):
+                meta, has = workload["metadata"], counts(workload)
+                found[meta["name"]] = has.ready
+                done = done and {*has} == {max(scalers.get(meta["name"], 0), has.wanted)}
+                done = done and workload["status"].get("observedGeneration") == meta["generation"]
             return found, done and bool(found or not self.found.workloads)
 
         def told(seen: tuple[dict[str, int], bool]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from scripts.cluster.watch import Change
 from scripts.core.words import some
 from scripts.e2e.k6 import KINDS, RATE, Request
+from scripts.e2e.outside import ANEW
 from scripts.e2e.timeline import (
     ENDED,
     GONE,
@@ -208,6 +209,7 @@ def judge(
     if len(ordered) < enough:
         objections.append(f"{len(ordered)} requests came to an end, which is fewer than {enough} and proves nothing")
     objections += [f"no request used a {kind} connection" for kind in kinds if ordered and not counts.get(kind)]
+    objections += [f"who knew the Service's address reaches nobody: {one}" for one in asked if one.endswith(ANEW)]
     earlier = measure(one for one in control or () if begun is not None and one.end <= begun)
     for name, quick in _QUICK.items():
         own = getattr(before, name) - getattr(earlier, name)  # what the machine adds is no measure of the chart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ _ANY = "1m"  # what stands for one: a text, a number or a length of time
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 DASHBOARD = "grafana_dashboard"  # the label by which Grafana's sidecar finds one, where it is not told another
+_FURTHER = "a further trigger"  # may ask for what clients want of others
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
 
 
@@ -49,20 +51,21 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
         fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
         demand(fits, f"{document.label} does not match exactly one Service", "one", found or "none")
         for service in services:
-            targets["job"].add(service["metadata"]["name"])
+            name = service["metadata"]["name"]
+            targets["job"].add(labels_of(service).get(str(document.spec.get("jobLabel")), name))
             targets["namespace"].add(service["metadata"]["namespace"])
             for endpoint in document.spec.get("endpoints") or ():
                 renamed |= {rule.get("targetLabel") for rule in endpoint.get("relabelings") or ()}
                 every, longest = (seconds_of(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
                 what = f"{document.label} lets a scrape take longer than its interval: its operator passes it over"
                 demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
-                names |= _scraped(lab, document.label, service, endpoint)
+                names |= _scraped(lab, document, service, endpoint)
         told.append(f"{document.label} by {found}")
     for pod in lab.pods(objects):
         notes = pod["metadata"].get("annotations") or {}
         if notes.get("prometheus.io/scrape") == "true":
             where = (notes.get(f"prometheus.io/{key}") for key in ("scheme", "port", "path"))
-            names |= _samples(lab, pod, *where)
+            names.update(_samples(lab, pod, *where))
             told.append(f"pod {pod['metadata']['name']} by annotation")
     there = bool(told) or not lab.subject.monitored
     demand(there, "nothing says where the metrics are", "a ServiceMonitor, a PodMonitor or annotations")
@@ -78,6 +81,8 @@ def _asks(document: Document, names: set[str], known: Mapping[str, set[str]]) ->
     asked = list(_queries(document))
     for who, text in asked:
         series, what = _series(f"{document.label}: {who}", text), f"{document.label}: {who} asks for"
+        if who == _FURTHER:
+            continue
         absent = series.keys() - names
         demand(not absent, f"{what} metrics that nobody has", found=", ".join(sorted(absent)))
         for one in (matcher for matchers in series.values() for matcher in matchers):
@@ -91,9 +96,9 @@ def _queries(document: Document) -> Iterator[tuple[str, str]]:
     """What Prometheus is asked, and by whom: rules, scalers, panels of the dashboards that Grafana's sidecar finds."""
     for rule in _rules_of(document):
         yield str(rule.get("alert") or rule.get("record")), str(rule["expr"])
-    if document.kind == "ScaledObject":  # further triggers ask for what clients want of others
+    if document.kind == "ScaledObject":
         asked = [one["metadata"]["query"] for one in document.spec["triggers"] if one["type"] == "prometheus"]
-        yield from (("its first trigger", text) for text in asked[:1])
+        yield from zip(("its first trigger", *[_FURTHER] * len(asked)), asked, strict=False)
     if document.kind == "ConfigMap" and DASHBOARD in labels_of(document.data):
         for title, asked in panels(document.data):
             yield from ((title, one) for one in asked)
@@ -154,9 +159,9 @@ def seconds_of(duration: str | None) -> float:
     return sum(int(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration or ""))
 
 
-def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) -> set[str]:
+def _scraped(lab: Lab, monitor: Document, service: Object, endpoint: Mapping[str, Any]) -> set[str]:
     """The metrics at an endpoint of a ServiceMonitor: of every pod behind the Service."""
-    meta, spec = service["metadata"], service["spec"]
+    what, meta, spec = monitor.label, service["metadata"], service["spec"]
     target: str | int = endpoint.get("targetPort", "")
     if "port" in endpoint:
         ports = [port for port in spec["ports"] if port.get("name") == endpoint["port"]]
@@ -166,7 +171,7 @@ def _scraped(lab: Lab, what: str, service: Object, endpoint: Mapping[str, Any]) 
     selector = {"matchLabels": spec.get("selector")}
     pods = [pod for pod in lab.pods(meta["namespace"]) if selects(selector, labels_of(pod))]
     demand(bool(pods), f"{what} finds no pod behind Service {meta['name']}")
-    return _taken(lab, what, pods, target, endpoint, service)
+    return _taken(lab, monitor, pods, target, endpoint, service)
 
 
 def _spaces(monitor: Document, objects: str) -> Sequence[str]:
@@ -185,16 +190,21 @@ def _monitored_pods(lab: Lab, monitor: Document, objects: str) -> set[str]:
         known = open_ports(pods)
         what = f"{monitor.label} names a port that its pods do not have"
         demand(port in known or isinstance(port, int), what, ", ".join(map(str, known)), str(port))
-        found |= _taken(lab, monitor.label, pods, port, endpoint)
+        found |= _taken(lab, monitor, pods, port, endpoint)
     return found
 
 
 def _taken(
-    lab: Lab, what: str, pods: Sequence[Object], port: Any, endpoint: Mapping[str, Any], service: Object | None = None
+    lab: Lab,
+    monitor: Document,
+    pods: Sequence[Object],
+    port: Any,
+    endpoint: Mapping[str, Any],
+    service: Object | None = None,
 ) -> set[str]:
     """The metrics that Prometheus takes from `pods` by an endpoint of a monitor: those that its rules do not drop."""
-    found: set[str] = set()
-    kept = False
+    found, what, most = set[str](), monitor.label, monitor.spec.get("sampleLimit") or math.inf
+    rules, kept = endpoint.get("metricRelabelings") or (), False
     for pod in pods:
         told = target_of(pod, open_ports([pod]).get(port, port), endpoint, service)
         labels = relabelled(told, endpoint.get("relabelings") or ())
@@ -204,22 +214,23 @@ def _taken(
         if host != told["__address__"].rpartition(":")[0]:  # an exporter's, which is told whom to ask
             return set()
         kept, where = True, int(number) if number.isdecimal() else number
-        found |= _samples(lab, pod, labels["__scheme__"], where, labels["__metrics_path__"])
+        drawn = _samples(lab, pod, labels["__scheme__"], where, labels["__metrics_path__"])
+        drawn = [name for name in drawn if relabelled({"__name__": name}, rules) is not None]
+        demand(len(drawn) <= most, f"{what} takes {most} samples or none", found=f"{len(drawn)} of a pod")
+        found.update(drawn)
     demand(kept, f"{what} drops every one of its pods")
-    rules = endpoint.get("metricRelabelings") or ()
-    found = {name for name in found if relabelled({"__name__": name}, rules) is not None}
     demand(bool(found), f"{what} drops every metric of its pods")
     return found
 
 
-def _samples(lab: Lab, pod: Object, scheme: str | None, port: Any, path: str | None) -> set[str]:
-    """The names of the metrics that a pod tells, by Prometheus' scheme and path. Raises ClusterError without any."""
+def _samples(lab: Lab, pod: Object, scheme: str | None, port: Any, path: str | None) -> list[str]:
+    """The metric of each sample that a pod tells, by Prometheus' scheme and path. Raises ClusterError without any."""
     meta, scheme, path = pod["metadata"], scheme or "http", path or "/metrics"
     try:
         text = lab.api.ask_pod(meta["name"], meta["namespace"], port=port, path=path, scheme=scheme)
     except ApiError as error:
         what = f"pod {meta['name']} does not answer {path} on port {port} with metrics"
         raise ClusterError(what, found=error.text) from error
-    names = set(_SAMPLE.findall(text))
+    names: list[str] = _SAMPLE.findall(text)
     demand(bool(names), f"pod {meta['name']} tells no metrics", f"samples on port {port}, {path}", text[:200])
     return names

@@ -22,6 +22,7 @@ from scripts.core.waiting import repeated
 _LOOK = 0.3  # seconds between two looks at the Service
 _AGREE_DEADLINE = 20.0
 _LARGEST = 1 << 20  # bytes of an answer that are read
+ANEW = "made anew"  # a Service whose address is another one now, than clients have
 _NOBODY = {"gati-e2e/nobody": "the-service-is-gone"}
 _COPIED = ("publishNotReadyAddresses", "sessionAffinity", "sessionAffinityConfig", "ipFamilyPolicy", "ipFamilies")
 
@@ -40,6 +41,7 @@ class Outside:
         self._shown: Object = {}
         self._asked: list[str] = []
         self._number = 0
+        self._identity = ""
         self.node_port = 0
         self.scheme = "http"
 
@@ -54,7 +56,10 @@ class Outside:
         with self._lock:
             real = self.api.get("Service", self._service, self.namespace)
             shown = _twin(real, self._port, self._number)
-            if shown == self._shown:
+            identity = real["metadata"].get("uid", "") if real and real["spec"].get("clusterIP") != "None" else ""
+            anew = f", {ANEW}" if "" not in (identity, self._identity) and identity != self._identity else ""
+            self._identity = identity or self._identity
+            if shown == self._shown and not anew:
                 return
             self._number = self._number or (shown["ports"][0]["port"] if real else 0)
             if not self.node_port and (made := self.api.get("Service", self.name, self.namespace)):
@@ -68,7 +73,7 @@ class Outside:
             self._shown = _twin(real, self._port, self._number)
             tls = "https" in (port.get("name"), port.get("appProtocol")) or port["port"] == 443
             self.scheme = "https" if tls else "http"
-            self._asked.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {describe(self._service, real)}")
+            self._asked.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {describe(self._service, real)}{anew}")
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
-from scripts.chart.pods import quantity, selects
+from scripts.chart.pods import selects
 from scripts.cluster.kind import ZONE_LABEL
 from scripts.cluster.objects import Object, container_statuses, containers_of, event_time, lasting, open_ports
 from scripts.core.errors import ApiError
@@ -19,6 +17,8 @@ from scripts.rollout.diagnose import container_of, ended_for
 
 # A probe that cannot be run passes for one that was not asked: the kubelet goes on as if all were well.
 _ABSENT = re.compile(r"(?s)probe errored.*(?:no such file or directory|executable file not found|permission denied)")
+# One that gets an answer, and not a good one, has its container restarted, however much later that is.
+_DENIED = re.compile(r"(?s)Liveness probe failed: (?!.*(?:time|deadline|refused|reset|EOF|no route))")
 _HARMS = ("FailedPreStopHook", "Evicted", "Preempted")  # the last two are no drain: the node is short of something
 _TELLING = {
     "readinessProbe": "when it is ready",
@@ -32,11 +32,13 @@ _HANGS = 300  # seconds for which no probe need notice that a container hangs
 _BUSY = 10  # seconds for which one that is only busy must be left alone
 
 
-def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
+def restarts(pods: Iterable[Object], events: Iterable[Object], *, careful: bool = False) -> list[str]:
     """The containers that were restarted, or that a probe, a hook of theirs or the node ended, as far as can be seen.
 
-    One that is killed is restarted only after its preStop, and its pod may be gone by then.
+    One that is killed is restarted only after its preStop, and its pod may be gone by then. Of a `careful` chart those
+    too that a probe of liveness is against.
     """
+    signs = (_ABSENT, _DENIED) if careful else (_ABSENT,)
     lines, told = [], set[tuple[str, str]]()
     by_pod: dict[str, list[Object]] = {}
     for event in sorted(events, key=event_time):
@@ -61,9 +63,13 @@ def restarts(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
             killed = ended_for(own, container)
             if killed and (uid, container) not in told:
                 lines.append(f"container {container} of pod {name} {killed}")
-        absent = [one for one in own if one.get("reason") == "Unhealthy" and _ABSENT.search(one.get("message", ""))]
-        broken = [*absent, *(one for one in own if one.get("reason") in _HARMS)]
-        lines += sorted({f"pod {name}: {event['reason']}: {first_line(event.get('message', ''))}" for event in broken})
+        probed, said = [one for one in own if one.get("reason") == "Unhealthy"], "".join(lines)
+        broken = [one for one in own if one.get("reason") in _HARMS]
+        broken += [one for one in probed if any(sign.search(one.get("message", "")) for sign in signs)]
+        harms = {
+            f"{one['reason']}: {text}" for one in broken if (text := first_line(one.get("message", ""))) not in said
+        }
+        lines += (f"pod {name}: {harm}" for harm in sorted(harms))
     return lines
 
 
@@ -176,38 +182,6 @@ def spread_is_asked_for(pods: Sequence[Object]) -> None:
             skew, most = min(term.get("maxSkew", 1) for term in own), max(1, len(pods) - 1)
             told = f"pod {meta['name']} asks for {what} that lets all {len(pods)} pods be in one zone"
             demand(skew <= most, told, f"maxSkew: {most} at most", str(skew))
-
-
-def fits(node: Object, pod: Object, others: Iterable[Object]) -> bool:
-    """Whether a node has room for another pod like this one, beside those of `others` that it has."""
-    there = [one for one in others if one["spec"].get("nodeName") == node["metadata"]["name"]]
-    asked, room = [_asked(one) for one in (pod, *there)], _amounts(node["status"]["allocatable"])
-    return all(sum(one.get(key, 0) for one in asked) <= room.get(key, 0) for key in asked[0])
-
-
-def _asked(pod: Object) -> Mapping[str, Decimal]:
-    """What a pod takes of its node, as the scheduler counts; itself is one of the node's `pods`.
-
-    An init container that ends asks for its own beside the sidecars before it, while none of the others runs. What
-    the pod asks for as a whole goes before what its containers do.
-    """
-    spec, staying, most = pod["spec"], defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
-    stays = lasting(pod)
-    for container in containers_of(pod):
-        for key, amount in _amounts(container.get("resources", {}).get("requests")).items():
-            if container in stays:
-                staying[key] += amount
-            else:
-                most[key] = max(most[key], staying[key] + amount)
-    asked = {key: max(most[key], staying[key]) for key in {*most, *staying}}
-    asked |= {**_amounts(spec.get("resources", {}).get("requests")), "pods": Decimal(1)}
-    for key, amount in _amounts(spec.get("overhead")).items():
-        asked[key] = asked.get(key, 0) + amount
-    return asked
-
-
-def _amounts(told: Mapping[str, Any] | None) -> dict[str, Decimal]:
-    return {key: quantity(amount) or Decimal() for key, amount in (told or {}).items()}
 
 
 def _keys(term: Mapping[str, Any]) -> Iterable[str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scripts.chart.manifests import Document
+from scripts.chart.manifests import Document, nodes
 from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
 from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports, release_of
 from scripts.core.errors import ApiError, ClusterError, ConfigError
@@ -72,6 +72,14 @@ def passing_pods(documents: Iterable[Document]) -> list[Object]:
     passing = (one for one in documents if one.hook or one.kind in ("Job", "CronJob"))
     found = ((one.name, pod_template(one.kind, one.data)) for one in passing)
     return [{**pod, "metadata": {"name": name, **(pod.get("metadata") or {})}} for name, pod in found if pod]
+
+
+def goes_on(lab: Lab, job: str, namespace: str) -> bool:
+    """Whether a Job ("Job/name") is there that has not ended. Raises ClusterError where it has failed."""
+    live = lab.api.get(*kind_and_name(job), namespace)
+    ends = conditions(live or {})
+    demand("Failed" not in ends, f"{job} has failed", found=str(ends.get("Failed")), timely=True)
+    return live is not None and "Complete" not in ends
 
 
 # -- objects ---------------------------------------------------------------------------------------
@@ -187,6 +195,11 @@ def _balanced(
     named = [port for port in targets if port not in every]
     for some, wanted in ((chosen, named), *(([pod], every) for pod in chosen)):
         yield from _leads(lab, service.label, selector, wanted, some)
+    tcp = [port.get("targetPort", port["port"]) for port in ports if port.get("protocol", "TCP") == "TCP"]
+    for pod in (pod for pod in chosen if careful and "uid" in pod["metadata"]):  # one that runs
+        deaf = [name for name, number in open_ports([pod]).items() if name in tcp and not takes(lab, [pod], number)]
+        told = f"which pod {pod['metadata']['name']} names and does not open"
+        yield from (f"{service.label} leads to port {name}, {told}" for name in deaf)
     # The pods of a StatefulSet find each other before they are ready.
     peers = {one.spec.get("serviceName") for one in documents if one.kind == "StatefulSet"}
     asked = lab.found.question is not None and service.name == lab.found.question.service
@@ -462,21 +475,14 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
     for document in documents:
         lasting = document.data.get("type") == "kubernetes.io/service-account-token"
         demand(not lasting, f"{document.label} keeps a token of the API that does not expire", "no such Secret")
-    jobs = passing_pods(documents)
-    for pod in (*jobs, *passing_pods(hooks)):
-        account = pod["spec"].get("serviceAccountName", "default")
-        live = lab.api.get("ServiceAccount", account, objects) or {}
-        mounts = pod["spec"].get("automountServiceAccountToken", live.get("automountServiceAccountToken", True))
-        _demand_no_token(pod, given=bool(mounts))
-    by_account: dict[str, list[Object]] = {}
+    jobs, by_account = passing_pods(documents), dict[str, list[Object]]()
     for pod in (*lab.pods(objects), *jobs):
-        by_account.setdefault(pod["spec"].get("serviceAccountName", "default"), []).append(pod)
+        by_account.setdefault(_account(pod), []).append(pod)
+    for pod in (pod for pods in (*by_account.values(), passing_pods(hooks)) for pod in pods):
+        what = f"pod {pod['metadata']['name']} mounts a token of the API that nothing asks for"
+        demand(not _has_token(lab, pod, objects), what, "no token")
     bound = _rules(lab, objects, by_account)
     for account, pods in by_account.items():
-        for pod in pods:
-            volumes = (volume.get("projected", {}) for volume in pod["spec"].get("volumes", ()))
-            sources = (source for volume in volumes for source in volume.get("sources", ()))
-            _demand_no_token(pod, given=any("serviceAccountToken" in source for source in sources))
         used = _used(pods)
         for where, rule in bound.get(account, []):
             for resource in rule.get("resources", ["(a URL)"]):
@@ -500,6 +506,17 @@ def rights_fit(lab: Lab, namespace: str, objects: str) -> str:
     return ", ".join(told)
 
 
+def _account(pod: Mapping[str, Any]) -> str:
+    return str(pod["spec"].get("serviceAccountName", "default"))
+
+
+def _has_token(lab: Lab, pod: Object, namespace: str) -> bool:
+    """Whether a pod, live or as it is rendered, is given a token of the API, unasked or by a volume."""
+    account, field = lab.api.get("ServiceAccount", _account(pod), namespace) or {}, "automountServiceAccountToken"
+    drawn = any("serviceAccountToken" in node for node in nodes(pod["spec"].get("volumes") or []))
+    return drawn or bool(pod["spec"].get(field, account.get(field, True)))
+
+
 def _strangers(documents: Sequence[Document], namespace: str) -> Iterator[str]:
     """Whom a release's bindings give rights beside the accounts of its pods, and those that its hooks name."""
     accounts = {
@@ -511,10 +528,6 @@ def _strangers(documents: Sequence[Document], namespace: str) -> Iterator[str]:
         for subject in document.data.get("subjects") or () if document.kind in _BINDINGS else ():
             if not any(_means(subject, account, namespace) for account in accounts):
                 yield f"{document.label}: {subject['kind']} {subject['name']}"
-
-
-def _demand_no_token(pod: Object, *, given: bool) -> None:
-    demand(not given, f"pod {pod['metadata']['name']} mounts a token of the API that nothing asks for", "no token")
 
 
 def _means(subject: Mapping[str, Any], account: str, namespace: str) -> bool:

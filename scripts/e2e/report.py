@@ -188,6 +188,11 @@ class Journal:
         """What the step that is on has to say."""
         self._detail = text
 
+    def look(self, name: str, promise: Callable[..., str], *about: Any) -> None:
+        """A step that looks whether a promise is kept, and has to say what that does."""
+        with self.step(name):
+            self.detail(promise(*about))
+
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
         """A part of the scenario; a ReleaseError in it is noted and goes on."""

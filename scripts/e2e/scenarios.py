@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -39,13 +41,12 @@ def dry_run(lab: Lab, journal: Journal) -> None:
     for values in lab.chosen:
         with journal.step(f"{values} values are accepted"):
             text = _known(lab, journal, lab.template(lab.target(namespace, values=values), namespace))
-            warnings = lab.apply_dry(text, namespace)
-            demand("violate PodSecurity" not in warnings, "pods break Pod Security `restricted`", found=warnings)
-            deprecated = [line for line in warnings.splitlines() if "deprecated" in line]
-            for line in deprecated:
-                journal.say(line)
-            more = f"; {len(deprecated)} of an API that is deprecated: {deprecated[0]}" if deprecated else ""
-            journal.detail(f"{text.count('# Source:')} objects{more}")
+            warnings = dict.fromkeys(re.findall("^Warning: (.*)", lab.apply_dry(text, namespace), re.MULTILINE))
+            unsafe = "\n".join(line for line in warnings if "violate PodSecurity" in line)
+            demand(not unsafe, "pods break Pod Security `restricted`", found=unsafe)
+            careless = lab.subject.careful and [line for line in warnings if "deprecated" not in line]
+            demand(not careless, "the API server warns of what the chart renders", found="\n".join(careless or ()))
+            journal.detail("; ".join((f"{text.count('# Source:')} objects", *warnings)))
     if lab.subject.makes_namespace:
         with journal.step("the chart's own namespace is accepted"):
             target = lab.target(lab.name("dry-run-objects"))
@@ -105,8 +106,7 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
                 steps.demand_spread(lab, journal, objects)
 
     def look(what: str, promise: Callable[..., str], *about: Any) -> None:
-        with journal.step(f"{values}: {what}"):
-            journal.detail(promise(*about))
+        journal.look(f"{values}: {what}", promise, *about)
 
     look("what probes ask for answers", pods.probes_answer, lab, objects)
     if lab.subject.careful:
@@ -121,6 +121,8 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
     for name in lab.found.others:
         if name.startswith("CronJob/"):
             journal.skip(f"that the Jobs of {name} end well, for its schedule is not waited for")
+        elif name.startswith("Job/") and promises.goes_on(lab, name, objects):
+            journal.skip(f"that {name} ends well, for it goes on")
     if lab.subject.least_rights:
         look("rights suffice, and are no wider than what is used", promises.rights_fit, lab, namespace, objects)
     with journal.step(f"{values}: what objects name is there"):
@@ -156,10 +158,11 @@ def upgrade(lab: Lab, journal: Journal) -> None:
     """From each published version to the candidate, and on to another image and configuration, without a loss."""
     for source in lab.sources:
         namespace, rollout, _ = _installed(lab, journal, f"from-{source.version}", source)
-        data = Data(lab, journal, namespace)
         name = f"{source.version} to {lab.candidate.version}"
         _define(lab, journal, source)
-        with lab.load(journal, namespace, name) as recording:
+        again = source == lab.sources[0] and "configuration" in lab.subject.changes
+        last = "the second upgrade" if again else "the upgrade"
+        with steps.under_load(lab, journal, rollout, name, last) as recording:
             before = steps.taken(lab, namespace)
             with journal.step(f"upgrade {name}, image 1 to 2"):
                 revision = rollout.upgrade(lab.target(namespace, image="2"))
@@ -167,9 +170,8 @@ def upgrade(lab: Lab, journal: Journal) -> None:
                 steps.demand_images(lab, namespace, "2")
                 if not differences(before, steps.taken(lab, namespace)):
                     journal.skip(f"an upgrade that changes anything: {name} renders the same objects")
-            steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
-            data.demand_there("the upgrade")
-            if source == lab.sources[0] and "configuration" in lab.subject.changes:
+            if again:
+                steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
                 with journal.step(f"upgrade {lab.candidate.version} to itself, image 2 to 1, other configuration"):
                     told = bool(lab.subject.configured_key)
                     early = told and steps.is_configured(lab, namespace)
@@ -177,8 +179,6 @@ def upgrade(lab: Lab, journal: Journal) -> None:
                     rollout.upgrade(lab.target(namespace, changes=["configuration"]))
                     if told:
                         steps.await_configured(lab, namespace)
-                steps.after_rollout(lab, journal, rollout, recording, "the second upgrade")
-        steps.demand_orderly(lab, journal, recording, namespace, name)
         if recording and lab.subject.differs:
             with journal.step(f"{name}: the load saw both images"):
                 seen = set(recording.ledger.versions)
@@ -214,11 +214,11 @@ def _environment(lab: Lab, journal: Journal, values: str) -> None:
     source = lab.sources[0]
     step = f"{values}: install {source.version}"
     namespace, rollout, _ = _installed(lab, journal, f"environment-{values}", source, step, values=values, ready=True)
-    with lab.load(journal, namespace, values, enough=300, rate=LIGHT) as recording:
-        with journal.step(f"{values}: upgrade {source.version} to {lab.candidate.version}, image 1 to 2"):
-            rollout.upgrade(lab.target(namespace, values=values, image="2"))
-        steps.after_rollout(lab, journal, rollout, recording, f"{values}: the upgrade")
-    steps.demand_orderly(lab, journal, recording, namespace, values)
+    with (
+        steps.under_load(lab, journal, rollout, values, f"{values}: the upgrade", enough=300, rate=LIGHT),
+        journal.step(f"{values}: upgrade {source.version} to {lab.candidate.version}, image 1 to 2"),
+    ):
+        rollout.upgrade(lab.target(namespace, values=values, image="2"))
     lab.forget(namespace)
 
 
@@ -248,7 +248,7 @@ def changes(lab: Lab, journal: Journal) -> None:
     name = "one change at a time"
     with (
         lab.load_behind(journal, namespace, name),
-        lab.load(journal, namespace, name, kinds=kinds, enough=1500) as recording,
+        steps.under_load(lab, journal, rollout, name, "all of them", kinds=kinds, enough=1500),
     ):
         if "routes" in known:
             before = steps.answered_routes(lab, namespace)
@@ -289,8 +289,6 @@ def changes(lab: Lab, journal: Journal) -> None:
         if "tls" in known:
             lab.make_certificate(namespace)
             change("TLS, while the plain port stays", "tls")
-        steps.after_rollout(lab, journal, rollout, recording, "all of them")
-    steps.demand_orderly(lab, journal, recording, namespace, name)
     if "tls" in known:
         _over_https(lab, journal, rollout, change, kinds)
 
@@ -306,15 +304,13 @@ def _over_https(
         journal.detail(f"{len(targets)} nodes; {metrics.monitored(lab, namespace, namespace)}")
     if later := lab.subject.changes.keys() & {"tls-redirect", "tls-alone"}:
         name = "TLS in place of plain HTTP"
-        with lab.load(journal, namespace, name, port="https", kinds=kinds, enough=300, rate=LIGHT) as recording:
+        how: Mapping[str, Any] = {"port": "https", "kinds": kinds, "enough": 300, "rate": LIGHT}
+        with steps.under_load(lab, journal, rollout, name, name, **how):
             if "tls-redirect" in later:
                 change("TLS, and plain HTTP is sent to it", "tls-redirect")
-                with journal.step("plain HTTP is sent to HTTPS"):
-                    journal.detail(steps.demand_redirected(lab, namespace))
+                journal.look("plain HTTP is sent to HTTPS", steps.demand_redirected, lab, namespace)
             if "tls-alone" in later:
                 notes = change("TLS alone, without the plain port", "tls-alone").notes
-            steps.after_rollout(lab, journal, rollout, recording, name)
-        steps.demand_orderly(lab, journal, recording, namespace, name)
         if "tls-alone" in later:
             with journal.step("TLS alone: monitoring and the notes follow, and the plain port is gone"):
                 told = metrics.monitored(lab, namespace, namespace), promises.told(lab, notes, namespace, namespace)
@@ -322,11 +318,11 @@ def _over_https(
                 plain, names = lab.question.port, {port.get("name") for port in steps.offered_ports(lab, namespace)}
                 demand(plain not in names, f"Service {lab.question.service} still has port {plain}")
     if lab.subject.least_rights:
-        with journal.step("TLS: rights suffice for what it needs too, and are no wider"):
-            journal.detail(promises.rights_fit(lab, namespace, namespace))
+        what = "TLS: rights suffice for what it needs too, and are no wider"
+        journal.look(what, promises.rights_fit, lab, namespace, namespace)
     if lab.subject.careful:
-        with journal.step("TLS: pods say what they need, with what TLS gives them"):
-            journal.detail(pods.needs_are_said(lab.pods(namespace)))
+        what = "TLS: pods say what they need, with what TLS gives them"
+        journal.look(what, pods.needs_are_said, lab.pods(namespace))
         with journal.step("TLS: a new certificate is followed, and replaces no pod"):
             there, before = steps.pod_uids(lab, namespace), {steps.certificate(target) for target in targets}
             lab.make_certificate(namespace)
@@ -349,8 +345,7 @@ def rollback(lab: Lab, journal: Journal) -> None:
     """Back to the version before: what is declared is as it was, field by field, and nothing was lost."""
     source = lab.sources[0]
     namespace, rollout, first = _installed(lab, journal, "rollback", source)
-    data = Data(lab, journal, namespace)
-    with lab.load(journal, namespace, "rollback") as recording:
+    with steps.under_load(lab, journal, rollout, "rollback", "the rollback"):
         before = steps.taken(lab, namespace)
         with journal.step(f"upgrade to {lab.candidate.version}, image and configuration too"):
             rollout.upgrade(lab.target(namespace, image="2", changes=["configuration"]))
@@ -362,12 +357,10 @@ def rollback(lab: Lab, journal: Journal) -> None:
         with journal.step(f"roll back to {source.version}"):
             revision = rollout.rollback(first.number)
             steps.demand_version(revision, source.version)
-        steps.after_rollout(lab, journal, rollout, recording, "the rollback")
         with journal.step("every object is as it was before the upgrade"):
+            lab.await_settled(namespace)
             journal.detail(steps.demand_same(before, steps.taken(lab, namespace)))
             steps.demand_images(lab, namespace, "1")
-        data.demand_there("the rollback")
-    steps.demand_orderly(lab, journal, recording, namespace, "rollback")
 
 
 def reuse(lab: Lab, journal: Journal) -> None:
@@ -379,7 +372,7 @@ def reuse(lab: Lab, journal: Journal) -> None:
     step = f"install {source.version} with its {values} values"
     namespace, rollout, first = _installed(lab, journal, "reuse", source, step, values=values, ready=True)
     given = lab.values_of(namespace)
-    with lab.load(journal, namespace, "reuse", enough=300, rate=LIGHT) as recording:
+    with steps.under_load(lab, journal, rollout, "reuse", "values of before", enough=300, rate=LIGHT):
         with journal.step(f"upgrade to {lab.candidate.version} with the values file of {source.version}"):
             rollout.upgrade(lab.target(namespace, values=values, of=source))
         for flag in ("--reset-then-reuse-values", "--reuse-values"):
@@ -399,8 +392,6 @@ def reuse(lab: Lab, journal: Journal) -> None:
                     continue
                 now = lab.values_of(namespace)
                 demand(now == given, f"{flag} changed the values that were given", given, now)
-        steps.after_rollout(lab, journal, rollout, recording, "values of before")
-    steps.demand_orderly(lab, journal, recording, namespace, "reuse")
 
 
 def hands(lab: Lab, journal: Journal) -> None:
@@ -413,7 +404,7 @@ def hands(lab: Lab, journal: Journal) -> None:
     declared = next((one.data for one in lab.manifest(namespace) if (one.kind, one.name) == (kind, name)), None)
     if declared is None:
         raise Untested(f"what people do to {front}: {source.version} has none")
-    with lab.load(journal, namespace, "hands", enough=300, rate=LIGHT) as recording:
+    with steps.under_load(lab, journal, rollout, "hands", "the upgrade and the rollback", enough=300, rate=LIGHT):
         if replicas := (declared.get("spec") or {}).get("replicas"):
             with journal.step("a person scales"):
                 lab.kubectl(namespace, "scale", front, f"--replicas={int(replicas) + 1}")
@@ -443,7 +434,6 @@ def hands(lab: Lab, journal: Journal) -> None:
         with journal.step(f"roll back to {source.version}"):
             _go_on(lambda *flags: rollout.rollback(first.number, flags=flags), journal)
             steps.demand_images(lab, namespace, "1")
-        steps.after_rollout(lab, journal, rollout, recording, "the upgrade and the rollback")
 
 
 def _go_on(act: Callable[..., object], journal: Journal) -> None:
@@ -472,8 +462,7 @@ def helms(lab: Lab, journal: Journal) -> None:
         with journal.step(f"helm {first[1]} installs {source.version}"):
             revision = maker.install(lab.target(namespace, source))
             lab.await_ready(namespace)
-        data = Data(lab, journal, namespace)
-        with lab.load(journal, namespace, f"helm {name}", enough=1500) as recording:
+        with steps.under_load(lab, journal, maker, f"helm {name}", f"helm {name}", enough=1500):
             before = steps.taken(lab, namespace)
             with journal.step(f"helm {second[1]} upgrades to {lab.candidate.version}, image 1 to 2"):
                 upgraded = keeper.upgrade(lab.target(namespace, image="2"))
@@ -487,9 +476,6 @@ def helms(lab: Lab, journal: Journal) -> None:
                 maker.upgrade(lab.target(namespace, image="2"))
                 lab.await_settled(namespace)
                 journal.detail(steps.demand_same(after, steps.taken(lab, namespace)))
-            steps.after_rollout(lab, journal, maker, recording, f"helm {name}")
-            data.demand_there(f"helm {name}")
-        steps.demand_orderly(lab, journal, recording, namespace, f"helm {name}")
         lab.forget(namespace)
 
 
@@ -550,10 +536,9 @@ def outage(lab: Lab, journal: Journal) -> None:
             what=f"pods of {lab.front()} with nothing behind them to say that they are not ready",
             deadline=_UNREADY_DEADLINE,
         )
-    with journal.step("the front lives nevertheless: a restart would not help it"):
-        journal.detail(pods.probes_answer(lab, namespace, kinds=("livenessProbe",)))
-    with journal.step("the chart's tests fail now"):
-        journal.detail(_tests_fail(lab, journal, namespace))
+    lives = functools.partial(pods.probes_answer, kinds=("livenessProbe",))
+    journal.look("the front lives nevertheless: a restart would not help it", lives, lab, namespace)
+    journal.look("the chart's tests fail now", _tests_fail, lab, journal, namespace)
     with journal.step("what is behind comes again, and all is well by itself"):
         for back, count in replicas.items():
             steps.scale(lab, namespace, back, count)
@@ -607,9 +592,8 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
     running = [steps.workload_of(lab, name, namespace) for name in lab.found.workloads]
     if running and all(map(waits_for_hands, running)):
         raise Untested("an upgrade that fails: no pod comes of one until another is deleted (OnDelete)")
-    data = Data(lab, journal, namespace)
     with (
-        lab.load(journal, namespace, "failed upgrade") as recording,
+        steps.under_load(lab, journal, rollout, "failed upgrade", "the upgrade"),
         steps.broken_pods_replaced(lab, journal, namespace),
     ):
         before = steps.taken(lab, namespace)
@@ -638,9 +622,6 @@ def failed_upgrade(lab: Lab, journal: Journal) -> None:
                 steps.demand_same(before, steps.taken(lab, namespace))
         with journal.step("the same upgrade then succeeds"):
             rollout.upgrade(lab.target(namespace, image="2"))
-        steps.after_rollout(lab, journal, rollout, recording, "the upgrade")
-        data.demand_there("the upgrades that failed")
-    steps.demand_orderly(lab, journal, recording, namespace, "failed upgrade")
 
 
 def uninstall(lab: Lab, journal: Journal) -> None:

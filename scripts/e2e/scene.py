@@ -12,7 +12,7 @@ from scripts.cluster.objects import Object, is_ready
 from scripts.cluster.watch import Watch
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic, write_json
-from scripts.e2e.curve import curve
+from scripts.e2e.curve import curve, svg
 from scripts.e2e.k6 import TIMEOUT, Load, Request, load
 from scripts.e2e.lab import Lab
 from scripts.e2e.ledger import judge
@@ -116,10 +116,10 @@ class Scene:
     def draw(self, title: str) -> None:
         """Write the curve beside the results of the scenario."""
         changes, name = self._watch.changes("Deployment"), self._lab.question.service
-        drawn = curve(title, changes, name, self._requests, self._marks, begin=self._begin)
+        drawn = curve(title, changes, name, self._requests, self._marks, begin=self._begin, end=time.time())
         folder = self._lab.folder / self._journal.folder
-        write_json(folder / "curve.json", drawn.to_dict())
-        write_atomic(folder / "curve.svg", drawn.svg())
+        write_json(folder / "curve.json", drawn)
+        write_atomic(folder / "curve.svg", svg(drawn))
 
 
 @contextlib.contextmanager

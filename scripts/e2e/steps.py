@@ -8,21 +8,23 @@ import math
 import re
 import signal
 import ssl
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatch
+from typing import Any
 from urllib.parse import urlsplit
 
 from scripts.chart.manifests import Document
 from scripts.chart.pods import matches
-from scripts.cluster.kind import ZONE_LABEL
-from scripts.cluster.objects import Object, container_statuses, has_ended, is_of_another_revision, is_ready, labels_of
+from scripts.cluster.kind import PREFIX, ZONE_LABEL
+from scripts.cluster.objects import Object, container_statuses, counts, is_of_another_revision, is_ready, labels_of
 from scripts.cluster.snapshot import Snapshot, differences, take
 from scripts.core.errors import ClusterError
 from scripts.core.files import write_atomic
 from scripts.core.progress import Say, silent
 from scripts.core.waiting import patiently, repeated
 from scripts.e2e import pods, promises
+from scripts.e2e.data import Data
 from scripts.e2e.lab import Lab, kind_and_name
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.outside import asked
@@ -50,9 +52,25 @@ def after_rollout(lab: Lab, journal: Journal, rollout: Rollout, recording: Recor
     run_tests(lab, journal, rollout, what)
     with journal.step(f"{what}: the pods before are gone"):
         lab.await_settled(rollout.namespace)
-    with journal.step(f"{what}: the load asks the real Service"):
-        journal.detail(recording.demand_asked() if recording else "there is no load")
+    if recording:
+        journal.look(f"{what}: the load asks the real Service", recording.demand_asked)
     demand_unharmed(lab, journal, what, rollout.namespace)
+
+
+@contextlib.contextmanager
+def under_load(
+    lab: Lab, journal: Journal, rollout: Rollout, name: str, what: str, **load: Any
+) -> Iterator[Recording | None]:
+    """A load on the release, called `name`, while the block does `what`: nothing is lost by it, no data either.
+
+    `load` says more of it, as `Lab.load` takes it; the recording is None where the chart has nothing to ask.
+    """
+    data = Data(lab, journal, rollout.namespace)
+    with lab.load(journal, rollout.namespace, name, **load) as recording:
+        yield recording
+        after_rollout(lab, journal, rollout, recording, what)
+        data.demand_there(what)
+    demand_orderly(lab, journal, recording, rollout.namespace, name)
 
 
 def replace_by_hand(lab: Lab, say: Say, namespace: str) -> None:
@@ -116,7 +134,7 @@ def demand_unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> No
     Restarts are kept for the report.
     """
     there = lab.pods(namespace)
-    found = pods.restarts(there, lab.api.events(namespace))
+    found = pods.restarts(there, lab.api.events(namespace), careful=lab.subject.careful)
     journal.restarts += found
     with journal.step(f"{what}: no container was restarted"):
         journal.since = journal.begun  # whenever it was
@@ -181,9 +199,8 @@ def _asked_for(lab: Lab, namespace: str, workload: str) -> int:
 
     A careful chart goes without none.
     """
-    live, daemons = workload_of(lab, workload, namespace), workload.startswith("DaemonSet/")
-    wanted = live["status"].get("desiredNumberScheduled") if daemons else live["spec"]["replicas"]
-    wanted = lab.scaled(namespace).get(live["metadata"]["name"], int(wanted or 0))
+    live = workload_of(lab, workload, namespace)
+    wanted = lab.scaled(namespace).get(live["metadata"]["name"], counts(live).wanted)
     return wanted - (0 if lab.subject.careful else _spared(live, wanted))
 
 
@@ -282,7 +299,7 @@ def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
                 break
             demand(left > 0, f"{component} is not spread", f"pods in {wanted} zones", there)
             double = next(pod for pod, zone in zip(found, where, strict=True) if where.count(zone) > 1)
-            if not _gets_room(lab, double, zones.difference(where)):
+            if not _gets_room(lab, namespace, double, zones.difference(where)):
                 journal.skip(f"that {component} is in {wanted} zones: there is no room in others than {there}")
                 break
             delete_pod(lab, namespace, component, double)
@@ -292,15 +309,23 @@ def demand_spread(lab: Lab, journal: Journal, namespace: str) -> None:
     journal.detail("; ".join(told))
 
 
-def _gets_room(lab: Lab, pod: Object, zones: Container[str]) -> bool:
-    """Whether a node of these zones gets room for another pod like this one while pods end that are on their way."""
-    nodes = [node for node in lab.nodes() if labels_of(node).get(ZONE_LABEL, "") in zones]
+def _gets_room(lab: Lab, namespace: str, pod: Object, zones: Iterable[str]) -> bool:
+    """Whether the scheduler finds room in these zones for another pod like this one, while pods end that are to."""
+    wanted = [{"matchExpressions": [{"key": ZONE_LABEL, "operator": "In", "values": sorted(zones)}]}]
+    there = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": wanted}}}
+    like = {key: value for key, value in pod["spec"].items() if key not in ("nodeName", "topologySpreadConstraints")}
+    name = f"{PREFIX}room"
+    meta = {"name": name, "annotations": {"helm.sh/hook": "none"}}  # no pod of the release
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {**like, "affinity": there}}
+    lab.api.create(pod, namespace)
 
-    def look() -> bool:
-        there = [one for one in lab.api.list("Pod") if not has_ended(one)]
-        return any(pods.fits(node, pod, there) for node in nodes)
+    def placed() -> bool:
+        return "nodeName" in (lab.api.get("Pod", name, namespace) or {"spec": {}})["spec"]
 
-    return bool(patiently(look, _ENDING_DEADLINE, 0.5))
+    try:
+        return bool(patiently(placed, _ENDING_DEADLINE, 0.5))
+    finally:
+        lab.api.delete("Pod", name, namespace, grace=0)
 
 
 def demand_idempotent(lab: Lab, journal: Journal, rollout: Rollout, target: Target, namespace: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 from scripts.cluster.api import Api
-from scripts.cluster.objects import Object, conditions, container_statuses, is_hook
+from scripts.cluster.objects import Object, conditions, container_statuses, counts, is_hook
 from scripts.cluster.watch import Watch
 from scripts.core.errors import ClusterError
 from scripts.rollout.diagnose import UNTOLD_TAINTS, Scene, marks
@@ -171,8 +171,5 @@ def _undeleted(item: Object) -> Object:
 
 
 def _ready(workload: Object) -> str:
-    status = workload.get("status", {})
-    ready = status.get("readyReplicas", status.get("numberReady", 0))
-    wanted = workload["spec"].get("replicas", status.get("desiredNumberScheduled", 0))
-    new = status.get("updatedReplicas", status.get("updatedNumberScheduled", 0))
-    return f"{ready}/{wanted} ready" + (f", {new} new" if new != wanted else "")
+    has = counts(workload)
+    return f"{has.ready}/{has.wanted} ready" + (f", {has.new} new" if has.new != has.wanted else "")

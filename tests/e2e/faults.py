@@ -273,6 +273,12 @@ CASES = (
         Edit("HorizontalPodAutoscaler", FRONT, 'set $spec "maxReplicas" 1'),
         values="staging",
     ),
+    case(
+        "variable-twice",
+        "dry-run",
+        "hides previous definition of",
+        back('set $main "env" (append $main.env (dict "name" "GRPC_PORT" "value" "50051"))'),
+    ),
     # -- what an installation must be --------------------------------------------------------------
     case(
         "target-port", "install", "Service gati-ingress leads to port 8081", service(f'set {_PORT} "targetPort" 8081')
@@ -977,6 +983,25 @@ CASES = (
         back('unset $pod "tolerations"'),
     ),
     case(
+        "back-node-selector-ignored",
+        "install",
+        "Deployment route-manager has spec.template.spec.nodeSelector unset",
+        back('unset $pod "nodeSelector"'),
+    ),
+    case(
+        "route-path",
+        "install",
+        "HTTPRoute gati-ingress has spec.rules.0.matches.0.path.value /nowhere, not /",
+        Edit("HTTPRoute", FRONT, 'set (first (first $spec.rules).matches).path "value" "/nowhere"'),
+    ),
+    case(
+        "hpa-hesitates",
+        "install",
+        "spec.behavior.scaleUp.stabilizationWindowSeconds 300, not 0",
+        Edit("HorizontalPodAutoscaler", FRONT, 'set $spec.behavior.scaleUp "stabilizationWindowSeconds" 300'),
+        values="prod",
+    ),
+    case(
         "ingress-second-host",
         "install",
         "Ingress gati-ingress has spec.rules.1.host unset, not second.invalid",
@@ -1013,7 +1038,50 @@ CASES = (
         Edit("ScaledObject", FRONT, 'set (first $spec.triggers).metadata "query" "sum(rate(gati_requests_total[1m]))"'),
         values="dev",
     ),
+    case(
+        "scaler-unread",
+        "install",
+        "ScaledObject gati-ingress: a further trigger asks what Prometheus cannot read",
+        Edit(
+            "ScaledObject",
+            FRONT,
+            'set $spec "triggers" (append $spec.triggers (dict "type" "prometheus" "metadata" '
+            '(dict "serverAddress" "http://prometheus:9090" "threshold" "1" "query" "sum(rate(up[1m])")))',
+        ),
+        values="dev",
+    ),
+    case(
+        "monitor-job",
+        "install",
+        "asks for another job",
+        Edit("ServiceMonitor", FRONT, 'set $spec "jobLabel" "app.kubernetes.io/name"'),
+    ),
+    case(
+        "monitor-samples",
+        "install",
+        "ServiceMonitor gati-ingress takes 3 samples or none",
+        Edit("ServiceMonitor", FRONT, 'set $spec "sampleLimit" 3'),
+    ),
+    case(
+        "liveness-service",
+        "install",
+        "Unhealthy: Liveness probe failed: .*(NotFound|unknown service)",
+        back('set $main "livenessProbe" (dict "grpc" (dict "port" 50051 "service" "nope") "periodSeconds" 100)'),
+    ),
+    case(
+        "port-deaf",
+        "install",
+        "Service gati-ingress leads to port admin, which pod .* names and does not open",
+        front('set $main "ports" (append $main.ports (dict "name" "admin" "containerPort" 9999))'),
+        service('set $spec "ports" (append $spec.ports (dict "name" "admin" "port" 9999 "targetPort" "admin"))'),
+    ),
     # -- what an upgrade must keep -----------------------------------------------------------------
+    case(
+        "service-anew",
+        "upgrade",
+        "who knew the Service's address reaches nobody: .*made anew",
+        service('set .metadata "annotations" (dict "helm.sh/hook" "pre-install,pre-upgrade")'),
+    ),
     Case(NO_READINESS, "changes", "requests were lost|became slow"),
     Case(NO_PRESTOP, "changes", "requests were lost(.|\\n)*told to stop"),
     Case(RECREATE, "upgrade", "requests were lost(.|\\n)*no pod was ready"),
@@ -1371,18 +1439,20 @@ CASES = (
 # room for: a session of their own.
 FURTHER = frozenset({
     "account-pull-secret", "annotated-scheme", "api-away", "app-protocol", "asked-elsewhere", "back-image-fixed",
-    "back-port", "back-recreate", "back-tolerations-ignored", "back-unavailable", "binding-dropped", "binding-nowhere",
-    "binding-stranger", "cron-config", "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on",
-    "hook-leftover", "hostname", "hpa-dropped", "hpa-request", "ingress-host", "ingress-second-host", "init-goes-on",
-    "keda-min", "lasting-token", "liveness-hasty", "liveness-header", "liveness-path", "local-traffic",
-    "metrics-port-untold", "min-ready", "missing-config", "monitor-drops", "monitor-drops-namespace",
-    "monitor-elsewhere", "monitor-keeps-none", "monitor-of-releases", "monitor-port", "monitor-secret",
+    "back-node-selector-ignored", "back-port", "back-recreate", "back-tolerations-ignored", "back-unavailable",
+    "binding-dropped", "binding-nowhere", "binding-stranger", "cron-config", "dashboard", "endpoint-stray", "evicted",
+    "external-ip", "hook-goes-on", "hook-leftover", "hostname", "hpa-dropped", "hpa-hesitates", "hpa-request",
+    "ingress-host", "ingress-second-host", "init-goes-on", "keda-min", "lasting-token", "liveness-hasty",
+    "liveness-header", "liveness-path", "liveness-service", "local-traffic", "metrics-port-untold", "min-ready",
+    "missing-config", "monitor-drops", "monitor-drops-namespace", "monitor-elsewhere", "monitor-job",
+    "monitor-keeps-none", "monitor-of-releases", "monitor-port", "monitor-samples", "monitor-secret",
     "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity", "no-such-node", "node-port",
     "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
-    "pod-labels-ignored", "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "post-start", "priority",
-    "priority-class", "prod-capacity", "pull-policy", "pull-secret", "readiness-late", "redirect-not", "redirect-port",
-    "rendered-anew", "role-names", "role-of-all", "role-view", "rollback-hook", "route-weight", "rule-dropped",
-    "rule-job", "rule-namespace", "scaler-metric", "short-prestop", "sidecar-startup", "spread-of-others",
-    "spread-of-revisions", "spread-wide", "startup-lenient", "test-dropped", "test-goes-on", "test-left", "test-token",
-    "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp", "version-label", "webhook-nowhere",
+    "pod-labels-ignored", "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "port-deaf",
+    "post-start", "priority", "priority-class", "prod-capacity", "pull-policy", "pull-secret", "readiness-late",
+    "redirect-not", "redirect-port", "rendered-anew", "role-names", "role-of-all", "role-view", "rollback-hook",
+    "route-path", "route-weight", "rule-dropped", "rule-job", "rule-namespace", "scaler-metric", "scaler-unread",
+    "service-anew", "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide",
+    "startup-lenient", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount",
+    "tls-role", "too-big", "two-scalers", "udp", "variable-twice", "version-label", "webhook-nowhere",
 })  # fmt: skip

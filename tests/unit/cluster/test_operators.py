@@ -29,7 +29,8 @@ ABSENT = {"type": "Available", "status": "False"}
     ],
 )
 def test_an_operator_is_ready(spec: dict[str, Any], status: dict[str, Any], ready: bool) -> None:
-    assert _ready({"spec": spec, "status": status}) is ready
+    kind = "APIService" if "service" in spec else "DaemonSet" if "numberReady" in status else "Deployment"
+    assert _ready({"kind": kind, "spec": spec, "status": status}) is ready
 
 
 @pytest.mark.parametrize("image", ["prom/prometheus:v3.7.3", "gati/prometheus:v0.307.3-0f1e2d3c4b5a"])

@@ -64,7 +64,8 @@ def deployment(wanted: int, **status: int) -> dict[str, Any]:
         "observedGeneration": 2,
         **status,
     }
-    return {"metadata": {"name": "web", "generation": 2}, "spec": {"replicas": wanted}, "status": numbers}
+    meta = {"name": "web", "generation": 2}
+    return {"kind": "Deployment", "metadata": meta, "spec": {"replicas": wanted}, "status": numbers}
 
 
 def scaler(least: int) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from scripts.e2e.outside import Outside
 
 def service(target: Any = 8080, *, app: str = "web", port: int = 80, name: str = "http") -> dict[str, Any]:
     ports = [{"name": name, "port": port, "targetPort": target, "protocol": "TCP"}, {"name": "more", "port": 9}]
-    return {"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "selector": {"app": app}, "ports": ports}}
+    spec = {"type": "ClusterIP", "clusterIP": "10.0.0.1", "selector": {"app": app}, "ports": ports}
+    return {"metadata": {"uid": "first"}, "spec": spec}
 
 
 class Cluster:
@@ -116,6 +117,22 @@ def test_a_service_that_is_gone_leads_to_nobody(cluster: Cluster, twin: Outside)
     cluster.real = None
     twin.follow()
     assert cluster.applied[-1]["selector"] == outside._NOBODY
+
+
+@pytest.mark.parametrize("headless", [False, True])
+def test_a_service_that_is_made_anew_is_told_unless_it_has_no_address(
+    cluster: Cluster, twin: Outside, headless: bool
+) -> None:
+    cluster.real = None
+    twin.follow()
+    cluster.real = {**service(), "metadata": {"uid": "second"}}
+    if headless:
+        cluster.real["spec"]["clusterIP"] = "None"
+    twin.follow()
+    assert [line.endswith(outside.ANEW) for line in twin.asked] == [False, False, not headless]
+    cluster.real["metadata"]["uid"] = "third"
+    twin.follow()
+    assert twin.asked[-1].endswith(outside.ANEW) is not headless
 
 
 def test_what_leads_elsewhere_than_the_service_is_told(cluster: Cluster, twin: Outside) -> None:

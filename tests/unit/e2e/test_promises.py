@@ -107,6 +107,21 @@ def refused(promise: Any, *arguments: Any, **options: Any) -> str:
 # -- selectors -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("careful", "listens", "protocol", "wrong"),
+    [(True, [8080], "TCP", False), (True, [], "TCP", True), (True, [], "UDP", False), (False, [], "TCP", False)],
+)
+def test_a_port_that_a_pod_names_is_open(careful: bool, listens: list[int], protocol: str, wrong: bool) -> None:
+    told = service(ports=[{"name": "http", "port": 80, "targetPort": "http", "protocol": protocol}])
+    lab = Cluster(told, pods=[pod()], listens=listens)
+    lab.subject = replace(lab.subject, careful=careful)
+    if wrong:
+        what = "Service web leads to port http, which pod web-1 names and does not open"
+        assert what in refused(promises.selected, lab, "space", "space")
+    else:
+        assert promises.selected(lab, "space", "space") == "1 Services and policies"
+
+
 @pytest.mark.parametrize("target", [8080, "http"])
 def test_a_service_that_leads_to_an_open_port(target: Any) -> None:
     lab = Cluster(service(ports=[{"port": 80, "targetPort": target}]), pods=[pod()])
@@ -365,6 +380,28 @@ def test_a_restart_is_told_with_the_probe_that_asked_for_it() -> None:
         "Liveness probe failed: HTTP probe failed with statuscode: 404"
     ]
     assert pods.restarts([pod()], events) == []
+    assert len(pods.restarts([restarted], events, careful=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "denied"),
+    [
+        ("error: health rpc failed: rpc error: code = NotFound desc = unknown service", True),
+        ("HTTP probe failed with statuscode: 404", True),
+        ("the disk is full", True),
+        (
+            'Get "http://10.0.0.1:80/": context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
+            False,
+        ),
+        ("dial tcp 10.0.0.1:80: connect: connection refused", False),
+        ("timeout: health rpc did not complete within 1s", False),
+    ],
+)
+def test_a_liveness_that_is_denied_ends_in_a_restart_however_late(said: str, denied: bool) -> None:
+    events = [event("Unhealthy", f"Liveness probe failed: {said}", 1)]
+    told = f"pod None: Unhealthy: Liveness probe failed: {said}"
+    assert pods.restarts([pod()], events, careful=True) == [told] * denied
+    assert pods.restarts([pod()], events) == []
 
 
 def test_a_pod_of_its_own_starts_again_with_another_image() -> None:
@@ -497,13 +534,18 @@ def test_a_budget_that_does() -> None:
 # -- monitoring ------------------------------------------------------------------------------------
 
 POD, ADDRESS = "__meta_kubernetes_pod", {"targetLabel": "__address__"}
-METRICS = {"http:8080/metrics": '# HELP x\nrequests_total{code="200"} 3\n'}
+METRICS = {"http:8080/metrics": '# HELP x\nrequests_total{code="200"} 3\nrequests_total{code="500"} 1\n'}
 
 
 def monitor(**endpoint: Any) -> dict[str, Any]:
     given = {"port": "http", "path": "/metrics", **endpoint}
     spec = {"selector": {"matchLabels": LABELS}, "endpoints": [given]}
     return {"kind": "ServiceMonitor", "metadata": {"name": "web"}, "spec": spec}
+
+
+def of_release(**more: Any) -> dict[str, Any]:
+    made = monitor()
+    return {**made, "spec": {**made["spec"], **more}}
 
 
 def dropping(action: str, names: str) -> dict[str, Any]:
@@ -544,7 +586,7 @@ def board(text: str) -> dict[str, Any]:
 
 def front() -> dict[str, Any]:
     item = service()
-    return {**item, "metadata": {**item["metadata"], "namespace": "space"}}
+    return {**item, "metadata": {**item["metadata"], "namespace": "space", "labels": {**LABELS, "part": "gate"}}}
 
 
 def test_monitoring_that_works() -> None:
@@ -611,6 +653,9 @@ def test_monitoring_that_works() -> None:
         ([of_pods(path="/healthz")], "tells no metrics"),
         ([of("ServiceMonitor", spec={"namespaceSelector": {"any": True}})], "web looks into every namespace"),
         ([monitor(), scaled_by("rate(requests[5m])", "up")], "its first trigger asks for metrics that nobody has"),
+        ([monitor(), scaled_by("up", "sum(rate(up[1m])")], "a further trigger asks what Prometheus cannot read"),
+        ([of_release(jobLabel="part"), rule('up{job="web"} == 0')], "Broken asks for another job"),
+        ([of_release(sampleLimit=1)], "ServiceMonitor web takes 1 samples or none"),
         ([], "nothing says where the metrics are"),
     ],
 )
@@ -854,7 +899,7 @@ def rights(
     hooks += [] if job is None else [workload("CronJob", "nightly", **job)]
     given = {binding: [bound], "Role": [role], "allowed": allowed}
     objects = [*hooks, *([{"kind": "Secret", "metadata": {"name": "kept"}, "type": secret}] if secret else [])]
-    made = pod(container=container, **spec)
+    made = pod(container=container, **{**TOKENLESS, **spec})
     objects += [of("Deployment", spec={"template": made}), {"kind": binding, **bound}]
     return Cluster(*objects, pods=[made], ServiceAccount=[QUIET], **given)
 

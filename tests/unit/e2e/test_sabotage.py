@@ -37,6 +37,7 @@ ON = {
     "tls": {"enabled": True},
     "commonLabels": {"gati-e2e/mark": "set"},
     "podLabels": {"gati-e2e-pod": "set"},
+    "nodeSelector": {"a": "b"},
     "tolerations": [{"key": "gati-e2e-all", "operator": "Exists"}],
     "externalIngress": {
         "enabled": True,

@@ -13,7 +13,7 @@ import pytest
 
 from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
-from scripts.e2e import scenarios, steps
+from scripts.e2e import promises, scenarios, steps
 from scripts.e2e.lab import Published
 from scripts.e2e.report import Broken, Journal, Untested
 from scripts.e2e.subject import Subject
@@ -319,10 +319,36 @@ def test_a_dry_run_tells_what_is_deprecated_and_refuses_pods_that_are_not_restri
     stage.apply_dry = lambda *_: "Warning: v1beta1 is deprecated in v1.30\nWarning: else"
     told = journal()
     scenarios.dry_run(stage, told)
-    assert told.steps[0].detail == "1 objects; 1 of an API that is deprecated: Warning: v1beta1 is deprecated in v1.30"
+    assert told.steps[0].detail == "1 objects; v1beta1 is deprecated in v1.30; else"
     stage.apply_dry = lambda *_: 'Warning: would violate PodSecurity "restricted:latest"'
     with pytest.raises(Broken, match="pods break Pod Security"):
         scenarios.dry_run(stage, journal())
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [("Warning: spec.env[1]: hides previous definition of A", True), ("Warning: v1 is deprecated", False), ("", False)],
+)
+def test_nothing_is_warned_of_in_a_careful_chart(said: str, wrong: bool) -> None:
+    stage = cast("Any", Stage(World(), Release(), found=web(), subject=Subject("web", careful=True)))
+    stage.template, stage.apply_dry = (lambda *_, **__: "# Source: a\n{}"), (lambda *_: said)
+    if wrong:
+        with pytest.raises(Broken, match="the API server warns of what the chart renders"):
+            scenarios.dry_run(stage, journal())
+    else:
+        scenarios.dry_run(stage, journal())
+
+
+@pytest.mark.parametrize(("status", "goes_on"), [("", True), ("Complete", False), ("Failed", None), (None, False)])
+def test_a_job_has_ended_well_or_is_said_to_go_on(status: str | None, goes_on: bool | None) -> None:
+    ends = {"conditions": [{"type": status, "status": "True"}] if status else []}
+    job = {"kind": "Job", "metadata": {"name": "fill", "namespace": "shop"}, "status": ends}
+    lab = Stage(World(*([job] if status is not None else [])), Release(), found=web())
+    if goes_on is None:
+        with pytest.raises(ClusterError, match="Job/fill has failed"):
+            promises.goes_on(lab, "Job/fill", "shop")
+    else:
+        assert promises.goes_on(lab, "Job/fill", "shop") is goes_on
 
 
 # -- what is done in which order -------------------------------------------------------------------

@@ -249,8 +249,12 @@ def test_a_workload_is_scaled_and_says_what_it_was() -> None:
 
 def labelled(space: str, zone: str) -> Object:
     labels = {"topology.kubernetes.io/zone": zone}
-    room = {"allocatable": {"cpu": "2", "pods": "110"}}
-    return {"kind": "Node", "metadata": {"name": space, "labels": labels}, "spec": {}, "status": room}
+    return {"kind": "Node", "metadata": {"name": space, "labels": labels}, "spec": {}}
+
+
+def on_c(item: Object) -> Object:
+    """A pod that has found room."""
+    return {**item, "spec": {**item["spec"], "nodeName": "node-c"}}
 
 
 def test_pods_are_in_as_many_zones_as_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,43 +265,48 @@ def test_pods_are_in_as_many_zones_as_they_can_be(monkeypatch: pytest.MonkeyPatc
         spread = World(*nodes, one("web-1", nodeName="node-a"), one("web-2", nodeName="node-c"), one("web-3"))
         steps.demand_spread(Given(spread, found=web()), told, "shop")
     assert told.steps[0].detail == "Deployment/web in a, c"
-    crowded = World(*nodes, one("web-1", nodeName="node-a"), one("web-2", nodeName="node-a"))
+    crowded = World(*nodes, one("web-1", nodeName="node-a"), one("web-2", nodeName="node-a"), become=on_c)
     monkeypatch.setattr(steps, "delete_pod", lambda lab, *_: lab.world.done.append("placed anew"))
     with pytest.raises(Broken, match="Deployment/web is not spread"):
         steps.demand_spread(Given(crowded, found=web()), journal(), "shop")
-    assert crowded.done == ["placed anew"] * 2
+    assert [what for what in crowded.done if "room" not in what] == ["placed anew"] * 2
     with pytest.raises(Broken, match="has not three zones"):
         steps.demand_spread(Given(World(*nodes[:2], one("web-1", nodeName="node-a")), found=web()), journal(), "shop")
-
-
-def asking(name: str, node: str, cpu: str) -> Object:
-    return one(name, nodeName=node, containers=[{"name": "web", "resources": {"requests": {"cpu": cpu}}}])
 
 
 def test_a_pod_is_placed_anew_where_its_zone_was_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pods, "spread_is_asked_for", lambda _: None)
     monkeypatch.setattr(steps, "_ENDING_DEADLINE", 0.1)
     nodes = [labelled(f"node-{zone}", zone) for zone in "abc"]
-    three = [asking("web-1", "node-a", "250m"), asking("web-2", "node-a", "250m"), asking("web-3", "node-b", "250m")]
-    guest = asking("guest", "node-c", "1800m")
-    guest["metadata"]["namespace"] = "inn"
-    world, told = World(*nodes, *three, guest), journal()
+    asked: Any = {"affinity": {"podAntiAffinity": {}}, "topologySpreadConstraints": [{}]}
+    terms: Any = {**asked, "nodeSelector": {"disk": "fast"}}
+    three = [one(f"web-{number}", nodeName=f"node-{zone}", **terms) for number, zone in enumerate("aab", start=1)]
+    made: list[Object] = []
+
+    def full(item: Object) -> Object:
+        made.append(item["spec"])
+        return item
+
+    world, told = World(*nodes, *three, become=full), journal()
     with told.step("spread"):
         steps.demand_spread(Given(world, found=web()), told, "shop")
     assert told.skipped == ["that Deployment/web is in 3 zones: there is no room in others than a, a, b"]
-    assert not world.done
+    assert world.done == ["create Pod gati-e2e-room", "delete Pod gati-e2e-room"]
+    assert made[0]["nodeSelector"] == {"disk": "fast"}
+    assert made[0].keys() == {"affinity", "nodeSelector"}
+    (term,) = made[0]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term["matchExpressions"][0]["values"] == ["c"]
 
     def placed(lab: Given, namespace: str, _: str, pod: Object) -> None:
         lab.world.delete("Pod", pod["metadata"]["name"], namespace)
-        lab.world.create(asking("web-4", "node-c", "250m"), namespace)
+        lab.world.create(one("web-4"), namespace)
 
     monkeypatch.setattr(steps, "delete_pod", placed)
-    guest["status"]["phase"] = "Succeeded"
-    world, told = World(*nodes, *three, guest), journal()
+    world, told = World(*nodes, *three, become=on_c), journal()
     with told.step("spread"):
         steps.demand_spread(Given(world, found=web()), told, "shop")
     assert told.steps[0].detail == "Deployment/web in a, b, c"
-    assert world.done == ["delete Pod web-1", "create Pod web-4"]
+    assert world.done[2:] == ["delete Pod web-1", "create Pod web-4"]
 
 
 def test_what_an_uninstall_leaves_on_purpose() -> None:

@@ -7,7 +7,8 @@ import random
 from pathlib import Path
 from typing import Any
 
-from scripts.e2e.curve import Curve
+from scripts.cluster.watch import Change
+from scripts.e2e.curve import curve, svg
 from scripts.e2e.k6 import Request
 from scripts.e2e.report import Outcome, Report, Step
 
@@ -21,11 +22,17 @@ def scaled(dist: Path, version: str) -> None:
     requests = tuple(
         Request(BEGIN + place / 10, 0.01, "new", "x", 200 if place else 0, behind="rm") for place in range(100)
     )
-    drawn = Curve("burst <&>", BEGIN, BEGIN + 10, ((BEGIN, 2, 2), (BEGIN + 4, 4, 3)), requests, ((BEGIN + 1, "burst"),))
+    item = {"kind": "Deployment", "metadata": {"name": "front"}}
+    changes = [
+        Change(BEGIN + at, "MODIFIED", {**item, "spec": {"replicas": wanted}, "status": {"readyReplicas": ready}})
+        for at, wanted, ready in ((0, 2, 2), (4, 4, 3))
+    ]
+    marks = [(BEGIN + 1, "burst")]
+    drawn = curve("burst <&>", changes, "front", requests, marks, begin=BEGIN, end=BEGIN + 10)
     folder = dist / "autoscale" / "policies"
     folder.mkdir(parents=True)
-    (folder / "curve.json").write_text(json.dumps(drawn.to_dict()))
-    (folder / "curve.svg").write_text(drawn.svg())
+    (folder / "curve.json").write_text(json.dumps(drawn))
+    (folder / "curve.svg").write_text(svg(drawn))
     outcome = Outcome("policies", "passed", 61.0, (Step("install", 9.5),), skipped=("a webhook",))
     candidate = {"name": "gati", "version": version, "digest": f"sha256:{'0' * 64}"}
     report = Report(candidate, (), {"kubernetes": "v1.37.2"}, 90.0, (outcome,))
