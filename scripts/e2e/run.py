@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -85,6 +86,7 @@ _ATTEMPTS = 3  # at a scenario, while the machine is in the way
 _REFUSALS = frozenset(
     {"admission", "missing-kind", "quota", "ownership", "conflict", "image-pull", "config", "mount", "unschedulable"}
 )
+_LATE = re.compile(r"etcdserver: |timed out|deadline exceeded")  # of a server that refuses for want of time
 _BEFORE_STEP = 5.0  # seconds before a step in which the machine can be the reason for its failure
 # The part of a failed step in which the control lost, from which on the machine and not the chart is to blame: what
 # waits for a minute is not brought down by a node that stands still for some seconds.
@@ -467,6 +469,7 @@ def attempt(
 def _certain(failure: ReleaseError) -> bool:
     """True for a failure that no noise of a machine brings about."""
     refused = isinstance(failure, RolloutFailed) and failure.cause.kind in _REFUSALS
+    refused = refused and not _LATE.search(str(failure).partition("\n")[0])
     return refused or isinstance(failure, Broken | LoadFailed)
 
 

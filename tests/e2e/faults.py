@@ -1051,12 +1051,6 @@ CASES = (
         values="dev",
     ),
     case(
-        "monitor-job",
-        "install",
-        "asks for another job",
-        Edit("ServiceMonitor", FRONT, 'set $spec "jobLabel" "app.kubernetes.io/name"'),
-    ),
-    case(
         "monitor-samples",
         "install",
         "ServiceMonitor gati-ingress takes 3 samples or none",
@@ -1066,7 +1060,10 @@ CASES = (
         "liveness-service",
         "install",
         "Unhealthy: Liveness probe failed: .*(NotFound|unknown service)",
-        back('set $main "livenessProbe" (dict "grpc" (dict "port" 50051 "service" "nope") "periodSeconds" 100)'),
+        back(
+            'set $main "livenessProbe" '
+            '(dict "grpc" (dict "port" 50051 "service" "nope") "periodSeconds" 5 "failureThreshold" 60)'
+        ),
     ),
     case(
         "port-deaf",
@@ -1444,15 +1441,15 @@ FURTHER = frozenset({
     "external-ip", "hook-goes-on", "hook-leftover", "hostname", "hpa-dropped", "hpa-hesitates", "hpa-request",
     "ingress-host", "ingress-second-host", "init-goes-on", "keda-min", "lasting-token", "liveness-hasty",
     "liveness-header", "liveness-path", "liveness-service", "local-traffic", "metrics-port-untold", "min-ready",
-    "missing-config", "monitor-drops", "monitor-drops-namespace", "monitor-elsewhere", "monitor-job",
-    "monitor-keeps-none", "monitor-of-releases", "monitor-port", "monitor-samples", "monitor-secret",
-    "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity", "no-such-node", "node-port",
-    "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
-    "pod-labels-ignored", "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "port-deaf",
-    "post-start", "priority", "priority-class", "prod-capacity", "pull-policy", "pull-secret", "readiness-late",
-    "redirect-not", "redirect-port", "rendered-anew", "role-names", "role-of-all", "role-view", "rollback-hook",
-    "route-path", "route-weight", "rule-dropped", "rule-job", "rule-namespace", "scaler-metric", "scaler-unread",
-    "service-anew", "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide",
-    "startup-lenient", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount",
-    "tls-role", "too-big", "two-scalers", "udp", "variable-twice", "version-label", "webhook-nowhere",
+    "missing-config", "monitor-drops", "monitor-drops-namespace", "monitor-elsewhere", "monitor-keeps-none",
+    "monitor-of-releases", "monitor-port", "monitor-samples", "monitor-secret", "monitor-selects-two", "monitor-slow",
+    "never-pulled", "no-anti-affinity", "no-such-node", "node-port", "notes-plain", "notes-port", "owner-gone",
+    "paused", "pdb-of-both", "plain-stays", "pod-label-missing", "pod-labels-ignored", "policy-all-ports",
+    "policy-block", "policy-dropped", "policy-peer", "port-deaf", "post-start", "priority", "priority-class",
+    "prod-capacity", "pull-policy", "pull-secret", "readiness-late", "redirect-not", "redirect-port", "rendered-anew",
+    "role-names", "role-of-all", "role-view", "rollback-hook", "route-path", "route-weight", "rule-dropped", "rule-job",
+    "rule-namespace", "scaler-metric", "scaler-unread", "service-anew", "short-prestop", "sidecar-startup",
+    "spread-of-others", "spread-of-revisions", "spread-wide", "startup-lenient", "test-dropped", "test-goes-on",
+    "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp",
+    "variable-twice", "version-label", "webhook-nowhere",
 })  # fmt: skip

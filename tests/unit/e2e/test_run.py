@@ -30,6 +30,8 @@ from scripts.e2e.run import Options, demand_passed, go, plan, to_begin, vanishin
 from scripts.e2e.scenarios import SCENARIOS
 from scripts.e2e.sources import choose
 from scripts.e2e.subject import Subject
+from scripts.rollout.cause import Cause
+from scripts.rollout.rollout import RolloutFailed
 from scripts.workspace import Workspace
 
 PUBLISHED = ("0.1.0", "0.10.0", "0.2.0", "0.9.0", "1.0.0-rc.1", "latest")
@@ -427,3 +429,16 @@ def test_a_limit_on_slowness_is_a_number_from_one() -> None:
         Options(latency=0.5)
     assert "helms" in Options(helms=(3, 4)).wanted
     assert "helms" not in Options().wanted
+
+
+@pytest.mark.parametrize(
+    ("said", "certain"),
+    [
+        ("the API server refuses it: etcdserver: request timed out", False),
+        ("the API server refuses it: context deadline exceeded", False),
+        ("the API server refuses it: spec.ports: Required value", True),
+    ],
+)
+def test_a_server_without_time_refuses_nothing_for_certain(said: str, certain: bool) -> None:
+    failure = RolloutFailed(Cause("admission", "RoleBinding web", said), found="", evidence=Path())
+    assert smoke._certain(failure) is certain
