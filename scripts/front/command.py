@@ -391,11 +391,8 @@ def working(text: str, board: Board | None = None) -> Iterator[None]:
     from scripts import present
     from scripts.core.interrupt import held
 
-    console, spinner, ended = (
-        Console(stderr=True, soft_wrap=True),
-        Spinner("dots", Text(text)),
-        False,
-    )  # a path stays whole
+    console = Console(stderr=True, soft_wrap=True)  # a path stays whole
+    spinner, ended = Spinner("dots", Text(text)), False
 
     def drawn() -> Any:
         if ended:

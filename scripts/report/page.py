@@ -182,9 +182,8 @@ def _picture(one: Mapping[str, Any]) -> dict[str, Any]:
     nodes, places = [], {}
     rows = Counter(node["column"] for node in one["nodes"])
     for node in one["nodes"]:
-        row = (node["row"] + 0.5) * max(rows.values()) / rows[
-            node["column"]
-        ] - 0.5  # as far down as what it is joined to
+        share = (node["row"] + 0.5) / rows[node["column"]]
+        row = share * max(rows.values()) - 0.5  # as far down as what it is joined to
         x, y = 4 + node["column"] * (width + beside), 4 + round(row * (height + below))
         places[f"{node['kind']}/{node['name']}"] = (x, y)
         where = node["template"] or ("the render" if node["there"] else "no template: it is no part of the render")
