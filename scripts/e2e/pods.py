@@ -15,8 +15,9 @@ from scripts.e2e.promises import demand, takes
 from scripts.rollout.cause import first_line
 from scripts.rollout.diagnose import container_of, ended_for
 
+_MISSING = r"(?:no such file or directory|executable file not found|permission denied)"
 # A probe that cannot be run passes for one that was not asked: the kubelet goes on as if all were well.
-_ABSENT = re.compile(r"(?s)probe errored.*(?:no such file or directory|executable file not found|permission denied)")
+_ABSENT = re.compile(rf"(?s)probe errored.*{_MISSING}")
 # One that gets an answer, and not a good one, has its container restarted, however much later that is.
 _DENIED = re.compile(r"(?s)Liveness probe failed: (?!.*(?:time|deadline|refused|reset|EOF|no route))")
 _HARMS = ("FailedPreStopHook", "Evicted", "Preempted")  # the last two are no drain: the node is short of something
@@ -48,7 +49,7 @@ def restarts(pods: Iterable[Object], events: Iterable[Object], *, careful: bool 
         own = by_pod.get(uid, [])
         changed = any("definition changed" in event.get("message", "") for event in own)  # of a pod of its own
         for status in container_statuses(pod):
-            if (count := status.get("restartCount", 0)) and not changed:
+            if (count := status.get("restartCount", 0)) and not changed and not _begun_late(status):
                 ended = status.get("lastState", {}).get("terminated", {})
                 killed = ended_for(own, status["name"])
                 why = [str(event.get("message")) for event in own if event["type"] == "Warning"]
@@ -71,6 +72,13 @@ def restarts(pods: Iterable[Object], events: Iterable[Object], *, careful: bool 
         }
         lines += (f"pod {name}: {harm}" for harm in sorted(harms))
     return lines
+
+
+def _begun_late(status: Object) -> bool:
+    """Whether a busy node's runtime could not begin a container, and did when it tried again: nothing of it ended."""
+    ended, again = status.get("lastState", {}).get("terminated", {}), "running" in status.get("state", {})
+    unmade = ended.get("reason") == "StartError" and not re.search(_MISSING, ended.get("message", ""))
+    return unmade and again and status["restartCount"] == 1
 
 
 def demand_left_alone(found: Sequence[str]) -> None:

@@ -181,7 +181,7 @@ class TestRefused:
         ("change", "words"),
         [
             ({"more": "type: service\n"}, "type"),
-            ({"more": "dependencies: [{name: other, version: 1.0.0, repository: ''}]\n"}, "dependencies are missing"),
+            ({"more": "dependencies: [{name: other, version: 1.0.0, repository: ''}]\n"}, "is not in charts/"),
         ],
     )
     def test_by_helm(self, project: Config, helm: Helm, change: dict[str, str], words: str) -> None:

@@ -412,6 +412,28 @@ def test_a_pod_of_its_own_starts_again_with_another_image() -> None:
     assert pods.restarts([changed], events) == []
 
 
+@pytest.mark.parametrize(
+    ("ended", "count", "blamed"),
+    [
+        ({"reason": "StartError", "message": "runc create failed: unable to freeze"}, 1, False),
+        ({"reason": "StartError", "message": "runc create failed: unable to freeze"}, 2, True),
+        ({"reason": "StartError", "message": 'exec: "/made/late": no such file or directory'}, 1, True),
+        ({"reason": "Error", "message": ""}, 1, True),
+    ],
+    ids=["node", "twice", "file", "crash"],
+)
+def test_a_container_that_a_busy_node_began_late_was_not_restarted(
+    ended: dict[str, Any], count: int, blamed: bool
+) -> None:
+    last = {"terminated": {"exitCode": 128, **ended}}
+    status = {"name": "main", "restartCount": count, "lastState": last, "state": {"running": {}}}
+    seen = pod()
+    seen["status"]["containerStatuses"] = [status]
+    assert bool(pods.restarts([seen], [])) == blamed
+    status["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    assert pods.restarts([seen], [])
+
+
 # -- scalers and budgets ---------------------------------------------------------------------------
 
 
