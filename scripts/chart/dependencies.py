@@ -56,12 +56,13 @@ class Objection:
     way: str = ""
 
     def run(self, chart: Chart) -> str:
-        path = shown(chart.path)
+        if self.way:
+            return self.way
+        if self.index is None:
+            return f"helm dependency update {shown(chart.path)}"
         # Not `helm dependency build`, which wants each repository to be added before.
-        anew = (
-            f"invoke lint --chart {path}, which fetches it" if self.missing else "take it out of charts/, to be fetched"
-        )
-        return self.way or (f"helm dependency update {path}" if self.index is None else anew)
+        fetch = f"invoke lint --chart {shown(chart.path)}, which fetches it"
+        return fetch if self.missing else "take it out of charts/, to be fetched"
 
     def place(self, chart: Chart) -> tuple[Path, int | None]:
         if self.index is None:

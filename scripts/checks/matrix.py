@@ -104,14 +104,14 @@ class Spread:
 
     def __str__(self) -> str:
         known = {name: {*minors} for values, minors in self.groups for name in values}
-        told = (
-            (
-                [name for name in values if (own := own_name(name)) == name or not {*minors} <= known.get(own, set())],
-                minors,
+        told = list[str]()
+        for values, minors in self.groups:
+            own = (
+                name for name in values if name == own_name(name) or not {*minors} <= known.get(own_name(name), set())
             )
-            for values, minors in self.groups
-        )  # a further way to render says nothing more
-        return "; ".join(f"{', '.join(values)} for {spans(minors)}" for values, minors in told if values)
+            if names := ", ".join(own):  # a further way to render says nothing more
+                told.append(f"{names} for {spans(minors)}")
+        return "; ".join(told)
 
     def records(self) -> list[dict[str, Any]]:
         return [{"values": values, "kube_versions": minors} for values, minors in self.groups]

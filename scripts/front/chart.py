@@ -183,6 +183,7 @@ def judge(
     from scripts.checks.fleet import Part
     from scripts.core import files
     from scripts.judge import judge as judging
+    from scripts.judge import words
     from scripts.judge.verdict import demand_enough
 
     base, further = against or changed, [Path(file) for file in values or ()]
@@ -191,13 +192,14 @@ def judge(
         if base:
             judging.demand_raised(own, base)
         verdict = judging.judge(own, from_, against=base, values=further, kube_versions=kube_version or ())
+        record = verdict.record()
 
         def finish() -> None:
-            files.write_json(own.config.result(verdict.chart, "judge.json"), verdict.record())
+            files.write_json(own.config.result(verdict.chart, "judge.json"), record)
             if base or verdict.current != verdict.version:
                 demand_enough(verdict)
 
-        told = present.judged(verdict).text.splitlines()[:-1]  # the last one is the summary
-        return Part(read_chart(own.config.chart), verdict.summary(), told, verdict, verdict.record(), finish)
+        *told, summary = words.lines(verdict)
+        return Part(read_chart(own.config.chart), summary, told, verdict, record, finish)
 
     yield from found_by(work, stage, lambda part: present.judged(part.outcome, as_markdown=markdown), False, changed)

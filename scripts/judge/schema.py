@@ -388,8 +388,8 @@ def _types(schema: Schema) -> frozenset[str]:
 
 def _type_of(value: Any) -> str:
     """The type of a value; 1.0 is an integer to JSON schema."""
-    asked = _validator()({})
-    return next((kind for kind in sorted(_ALL) if asked.is_type(value, kind)), "string")
+    checker = _validator().TYPE_CHECKER
+    return next((kind for kind in sorted(_ALL) if checker.is_type(value, kind)), "string")
 
 
 def _narrow_types(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
