@@ -224,8 +224,8 @@ def _choices(
             service=service.name,
             port=str(port.get("name") or ""),
             protocol=protocol,
-            path=subject.path or "/",
-            otherwise="tcp" if guessed else "" if subject.path else str(get.get("path") or ""),
+            path=_rooted(subject.path) or "/",
+            otherwise="tcp" if guessed else "" if subject.path else _rooted(str(get.get("path") or "")),
             headers=tuple((one["name"], one.get("value") or "") for one in get.get("httpHeaders") or ()),
             method=subject.method,
             kept_method=subject.kept_method or subject.method,
@@ -288,6 +288,11 @@ def protocol_of(port: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
     if "https" in said or port["port"] in _TLS_PORTS:
         return "https"
     return "http" if "http" in said or (not probe and port["port"] in _HTTP_PORTS) else "tcp"
+
+
+def _rooted(path: str) -> str:
+    """A path as a URL has it: of a probe and by hand it may be told without the slash before it."""
+    return f"/{path}" if path and not path.startswith("/") else path
 
 
 def probe_of(pods: Iterable[Mapping[str, Any]], target: Any) -> Mapping[str, Any]:

@@ -159,14 +159,17 @@ def _unavailable(item: Mapping[str, Any] | None) -> Object:
 
 def selected(lab: Lab, namespace: str, objects: str) -> str:
     """Every selector of a Service or a policy selects pods, and what it leads to is a port that they open."""
-    pods = [*lab.pods(objects), *passing_pods(lab.manifest(namespace, hooks=True))]
     documents, wrong = list(lab.manifest(namespace)), list[str]()
+    hooks = passing_pods(lab.manifest(namespace, hooks=True))
+    absent = [*_asleep(lab, objects), *passing_pods(documents)]  # they may be selected before they come, and after
     balancing = {one.name for one in documents if one.kind == "Service" and one.spec.get("selector")}
     for document in documents:
         if document.kind == "Service" and document.name in balancing:
-            wrong += _balanced(lab, document, documents, pods, objects)
+            pods = [*lab.pods(document.namespace or objects), *hooks]
+            wrong += _balanced(lab, document, documents, pods, absent)
         elif document.kind == "NetworkPolicy":
-            wrong += _admitted(lab, document, pods)
+            pods = [*lab.pods(document.namespace or objects), *hooks]
+            wrong += _admitted(lab, document, pods, absent)
         elif document.kind == "EndpointSlice":
             service = labels_of(document.data).get("kubernetes.io/service-name")
             if service in balancing:
@@ -181,20 +184,18 @@ def selected(lab: Lab, namespace: str, objects: str) -> str:
 
 
 def _balanced(
-    lab: Lab, service: Document, documents: Iterable[Document], pods: Sequence[Object], objects: str
+    lab: Lab, service: Document, documents: Iterable[Document], pods: Sequence[Object], absent: Sequence[Object]
 ) -> Iterator[str]:
     """What is wrong with whom a Service leads to, and by which ports."""
     spec, careful, selector = service.spec, lab.subject.careful, {"matchLabels": service.spec["selector"]}
     chosen = [pod for pod in pods if selects(selector, labels_of(pod))]
-    if not chosen and any(selects(selector, labels_of(template)) for template in _asleep(lab, objects)):
-        return
     ports = spec.get("ports") or ()  # of a headless one there may be none
     targets = [port.get("targetPort", port["port"]) for port in ports if careful or _counts(spec, port)]
     # Of those with a name it is enough that some pods open them: requests are sent to no others.
     every = [port for port in targets if careful or not isinstance(port, str)]
     named = [port for port in targets if port not in every]
     for some, wanted in ((chosen, named), *(([pod], every) for pod in chosen)):
-        yield from _leads(lab, service.label, selector, wanted, some)
+        yield from _leads(lab, service.label, selector, wanted, some, absent)
     tcp = [port.get("targetPort", port["port"]) for port in ports if port.get("protocol", "TCP") == "TCP"]
     for pod in (pod for pod in chosen if careful and "uid" in pod["metadata"]):  # one that runs
         deaf = [name for name, number in open_ports([pod]).items() if name in tcp and not takes(lab, [pod], number)]
@@ -211,16 +212,16 @@ def _balanced(
         yield f"{service.label} is not on port {port}, where clients look for it"
 
 
-def _admitted(lab: Lab, policy: Document, pods: Sequence[Object]) -> Iterator[str]:
+def _admitted(lab: Lab, policy: Document, pods: Sequence[Object], absent: Sequence[Object]) -> Iterator[str]:
     """What is wrong with whom a NetworkPolicy is about; who may come need not be of the release, nor a port open."""
     told = policy.spec if lab.subject.careful else {}
     ways = (told.get("ingress") or ()), (told.get("egress") or ())
-    yield from _leads(lab, policy.label, policy.spec.get("podSelector"), _ports(ways[0]), pods)
+    yield from _leads(lab, policy.label, policy.spec.get("podSelector"), _ports(ways[0]), pods, absent)
     for rule in (rule for way in ways for rule in way):
         for peer in (*(rule.get("from") or ()), *(rule.get("to") or ())):
             if "podSelector" in peer and "namespaceSelector" not in peer:
                 ports = _ports([rule]) if "to" in rule else []
-                yield from _leads(lab, f"{policy.label}, peer", peer["podSelector"], ports, pods)
+                yield from _leads(lab, f"{policy.label}, peer", peer["podSelector"], ports, pods, absent)
 
 
 def _misspoken(service: Document, pods: Sequence[Object]) -> Iterator[str]:
@@ -258,7 +259,7 @@ def _counts(service: Mapping[str, Any], port: Mapping[str, Any]) -> bool:
     return service.get("clusterIP") != "None" and not silent
 
 
-def _asleep(lab: Lab, namespace: str) -> Iterator[Mapping[str, Any]]:
+def _asleep(lab: Lab, namespace: str) -> Iterator[Object]:
     """The templates of the pods that workloads without replicas will have, when they are given some."""
     for workload in lab.found.workloads:
         live = lab.api.get(*kind_and_name(workload), namespace)
@@ -329,11 +330,17 @@ def _who(component: str) -> str:
 
 
 def _leads(
-    lab: Lab, what: str, selector: Mapping[str, Any] | None, ports: Iterable[Any], pods: Sequence[Mapping[str, Any]]
+    lab: Lab,
+    what: str,
+    selector: Mapping[str, Any] | None,
+    ports: Iterable[Any],
+    pods: Sequence[Object],
+    absent: Iterable[Object],
 ) -> Iterator[str]:
     chosen = [pod for pod in pods if selects(selector, labels_of(pod))]
     if not chosen:
-        yield f"{what} selects no pod: {(selector or {}).get('matchLabels') or selector}"
+        if not any(selects(selector, labels_of(pod)) for pod in absent):
+            yield f"{what} selects no pod: {(selector or {}).get('matchLabels') or selector}"
         return
     known = open_ports(chosen)
     for port in ports:

@@ -25,7 +25,7 @@ _FIELDS = {
 # What names an object of an operator, of whatever kind it says, or else of this one.
 _OBJECTS = {"issuerRef": ("Issuer", "cert-manager.io"), "authenticationRef": ("TriggerAuthentication", "keda.sh")}
 # Without these an object does a part of what it is for, or somebody else brings them.
-_LENIENT = frozenset({PULL_SECRETS, "secretName", "serviceName", "service", *_OBJECTS})
+_LENIENT = frozenset({PULL_SECRETS, "secretName", "serviceName", "service", "storageClassName", *_OBJECTS})
 
 
 def missing(lab: Lab, documents: Iterable[Document], namespace: str) -> tuple[list[str], list[str]]:

@@ -210,9 +210,12 @@ def _spared(workload: Object, wanted: int) -> int:
     strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
     if strategy.get("type") == "Recreate":
         return wanted
-    least = 0 if "strategy" in spec else 1  # a StatefulSet replaces one at a time, and a DaemonSet too
-    text = str((strategy.get("rollingUpdate") or {}).get("maxUnavailable", least))
-    return max(least, wanted * int(text[:-1]) // 100 if text.endswith("%") else int(text))
+    rolling = strategy.get("rollingUpdate") or {}
+    # A StatefulSet replaces one at a time, and a DaemonSet too; a Deployment has to where it may make none beforehand.
+    least = 0 if "strategy" in spec and str(rolling.get("maxSurge", 1)) not in ("0", "0%") else 1
+    text = str(rolling.get("maxUnavailable", least))
+    part = wanted * int(text[:-1]) / 100 if text.endswith("%") else int(text)
+    return max(least, math.ceil(part) if workload["kind"] == "DaemonSet" else int(part))
 
 
 def workload_of(lab: Lab, workload: str, namespace: str) -> Object:

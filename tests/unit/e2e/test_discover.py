@@ -194,6 +194,14 @@ def test_who_is_guessed_to_speak_grpc_may_tell_no_health(probe: str, subject: Su
     assert (question.protocol, question.otherwise) == ("grpc", otherwise)
 
 
+@pytest.mark.parametrize("told", [SUBJECT, replace(SUBJECT, path="ready")])
+def test_a_path_may_be_told_without_its_slash(told: Subject) -> None:
+    text = workload(probe="{httpGet: {path: ready, port: web}}")
+    question = found(text, service("{port: 80, targetPort: web}"), subject=told).question
+    assert question is not None
+    assert "/ready" in (question.path, question.otherwise)
+
+
 def test_the_headers_of_the_probe_are_sent_for_a_server_may_answer_no_other_host() -> None:
     headers = "httpHeaders: [{name: Host, value: shop.example}, {name: X-Probe}]"
     probe = f"{{httpGet: {{path: /ready, port: web, {headers}}}}}"

@@ -288,6 +288,23 @@ def test_a_service_and_a_budget_of_a_workload_without_replicas_wait_for_pods() -
     assert "PDB web guards no pod" in refused(promises.budgets_work, lab, "space")
 
 
+def test_what_jobs_and_other_namespaces_run_is_selected_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods of a CronJob come and go; a Service for the cluster's own pods lies where these are."""
+    nightly = workload("CronJob", "nightly")
+    nightly["spec"]["jobTemplate"]["spec"]["template"]["metadata"] = {"labels": {"app": "nightly"}}
+    policy = {"kind": "NetworkPolicy", "metadata": {"name": "nightly"}}
+    policy["spec"] = {"podSelector": {"matchLabels": {"app": "nightly"}}}
+    names = service(selector={"k8s-app": "kube-dns"}, clusterIP="None")
+    names["metadata"] = {"name": "names", "namespace": "kube-system"}
+    dns = pod("dns")
+    dns["metadata"]["labels"] = {"k8s-app": "kube-dns"}
+    lab = Cluster(nightly, policy, names, pods=[])
+    monkeypatch.setattr(lab, "pods", lambda namespace: [dns] if namespace == "kube-system" else [])
+    assert promises.selected(lab, "space", "space") == "2 Services and policies"
+    policy["spec"] = {"podSelector": {"matchLabels": {"app": "another"}}}
+    assert "NetworkPolicy nightly selects no pod" in refused(promises.selected, lab, "space", "space")
+
+
 def bare(name: str = "tool") -> dict[str, Any]:
     """A pod as a chart may write it: without labels, controller and ports."""
     return {"metadata": {"name": name, "uid": name}, "spec": {"containers": [{"name": "main"}]}, "status": {}}
@@ -778,7 +795,7 @@ PULLS: dict[str, Any] = {"imagePullSecrets": [{"name": "gone"}]}
         (of("ServiceAccount", **PULLS), "ServiceAccount web names Secret gone", True),
         (of("RoleBinding", roleRef={"kind": "ClusterRole", "name": "gone"}), "names ClusterRole gone", False),
         (of("StatefulSet", spec={"serviceName": "gone"}), "StatefulSet web names Service gone", True),
-        (of("PersistentVolumeClaim", spec={"storageClassName": "gone"}), "names StorageClass gone", False),
+        (of("PersistentVolumeClaim", spec={"storageClassName": "gone"}), "names StorageClass gone", True),
         (of("PersistentVolumeClaim", spec={"storageClassName": ""}), "", False),
         (of("Ingress", spec={"tls": [{"secretName": "gone"}, {}]}), "Ingress web names Secret gone", True),
         (of("Certificate", spec={"issuerRef": {"name": "gone"}}), "names Issuer.cert-manager.io gone", True),

@@ -158,9 +158,11 @@ def one(name: str, *, ready: bool = True, labels: Any = None, **spec: Any) -> Ob
         ("Deployment", {"strategy": {"rollingUpdate": {"maxUnavailable": 1}}}, 3),
         ("Deployment", {"strategy": {"rollingUpdate": {"maxUnavailable": "25%"}}}, 3),
         ("Deployment", {"strategy": {"rollingUpdate": {"maxUnavailable": "10%"}}}, 4),
+        ("Deployment", {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "10%"}}}, 3),
         ("Deployment", {"strategy": {"type": "Recreate"}}, 0),
         ("StatefulSet", {"updateStrategy": {"type": "RollingUpdate"}}, 3),
         ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}}, 2),
+        ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"maxUnavailable": "30%"}}}, 3),
     ],
 )
 def test_the_fewest_pods_that_a_rollout_may_leave(kind: str, spec: dict[str, Any], fewest: int) -> None:
