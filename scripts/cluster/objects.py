@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ _UNSETTLED = frozenset({("Ready", "False"), ("Ready", "Unknown"), ("Available", 
 _UNSETTLED |= {("NamespaceContentRemaining", "True"), ("NamespaceDeletionContentFailure", "True")}
 _UNSETTLED |= {("NamespaceDeletionDiscoveryFailure", "True"), ("NamespaceFinalizersRemaining", "True")}
 
+NO_PROGRAM = r"(?:no such file or directory|executable file not found|permission denied)"
+"""What a runtime says where a container has not what it is to run, as a regular expression."""
 _COLLECTED = frozenset({"foregroundDeletion", "orphan"})  # finalizers of the garbage collector
 
 
@@ -159,6 +162,11 @@ def container_statuses(pod: Mapping[str, Any]) -> tuple[Object, ...]:
     """What became of a pod's containers, the init containers first."""
     status = pod.get("status", {})
     return (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
+
+
+def never_began(ended: Mapping[str, Any]) -> bool:
+    """Whether a busy node's runtime could not begin a container, though there is a program to run in it."""
+    return ended.get("reason") == "StartError" and not re.search(NO_PROGRAM, ended.get("message", ""))
 
 
 def event_time(event: Mapping[str, Any]) -> float:

@@ -16,6 +16,7 @@ from typing import Any
 
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Document, Manifests, difference, read_manifests
+from scripts.chart.pods import selects
 from scripts.cluster.api import Api
 from scripts.cluster.kind import PREFIX
 from scripts.cluster.objects import Object, address_of, conditions, counts, is_hook, labels_of, release_of
@@ -139,6 +140,11 @@ class Lab:
 
     # -- namespaces ----------------------------------------------------------------------------
 
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Those of this attempt; some may not be there yet, or no more."""
+        return tuple(dict.fromkeys(self._namespaces))
+
     def name(self, purpose: str, home: str = "") -> str:
         """The name of a namespace of this run, `home` if given; it is removed with the run, whoever makes it."""
         name = home or f"{PREFIX}{self.run}-{re.sub(r'[^a-z0-9]+', '-', purpose.lower())}"[:63].rstrip("-")
@@ -215,8 +221,8 @@ class Lab:
 
         Raises ClusterError naming those left.
         """
-        left, names = dict[str, str](), list(dict.fromkeys(self._namespaces))
-        for name in tuple(names):
+        left, names = dict[str, str](), list(self.namespaces)
+        for name in self.namespaces:
             try:
                 if not self._remove(api, name):
                     names.remove(name)
@@ -421,12 +427,11 @@ class Lab:
 
         Left out are those of Jobs and hooks, which end by themselves.
         """
-        labels = None
-        if workload:
-            selector = (self.api.get(*kind_and_name(workload), namespace) or {}).get("spec", {}).get("selector") or {}
-            wanted = selector.get("matchLabels") or {"gati-e2e/no": "such-workload"}
-            labels = ",".join(f"{key}={value}" for key, value in wanted.items())
-        return tuple(pod for pod in self.api.list("Pod", namespace, labels=labels) if _lasting(pod))
+        found = tuple(pod for pod in self.api.list("Pod", namespace) if _lasting(pod))
+        if not workload:
+            return found
+        selector = (self.api.get(*kind_and_name(workload), namespace) or {}).get("spec", {}).get("selector")
+        return tuple(pod for pod in found if selector and selects(selector, labels_of(pod)))
 
     def await_phase(self, pod: str, namespace: str, *phases: str, what: str, deadline: float) -> Object:
         """Wait until a pod is in one of `phases`, which is `what` is waited for; its status."""
@@ -438,10 +443,11 @@ class Lab:
             told=lambda status: str(status.get("containerStatuses") or status.get("conditions")),
         )
 
-    def scaled(self, namespace: str) -> dict[str, int]:
-        """The fewest pods that scalers may ask for, by the names of what they scale."""
+    def scaled(self, namespace: str) -> dict[tuple[str, str], int]:
+        """The fewest pods that scalers may ask for, by the kind and name of what they scale."""
         scalers = (scaler["spec"] for scaler in self.api.list("HorizontalPodAutoscaler", namespace))
-        return {spec["scaleTargetRef"]["name"]: int(spec.get("minReplicas", 1)) for spec in scalers}
+        targets = ((spec["scaleTargetRef"], int(spec.get("minReplicas", 1))) for spec in scalers)
+        return {(target["kind"], target["name"]): least for target, least in targets}
 
     def await_ready(self, namespace: str) -> dict[str, int]:
         """Wait until each workload runs as many ready pods as it or its scaler asks for; their numbers by name."""
@@ -452,7 +458,7 @@ class Lab:
             for workload in (one for kind in kinds for one in self.api.list(kind, namespace)):
                 meta, has = workload["metadata"], counts(workload)
                 found[meta["name"]] = has.ready
-                done = done and {*has} == {max(scalers.get(meta["name"], 0), has.wanted)}
+                done = done and {*has} == {max(scalers.get((workload["kind"], meta["name"]), 0), has.wanted)}
                 done = done and workload["status"].get("observedGeneration") == meta["generation"]
             return found, done and bool(found or not self.found.workloads)
 

@@ -42,11 +42,13 @@ _TOGETHER = 1.0  # seconds between two requests of one incident
 # Linux' nf_conntrack_tcp_timeout_syn_sent: so long a node sends what comes from the same port where it sent a
 # connection that nobody answered, even when the pod there is no more.
 _TRACKED = 120.0
-# What the median and p99 may not exceed: times as long as before, less what the control took then, or as the control.
+# What the quickest tenth, the median and p99 may not exceed: times as long as before, less what the control took then,
+# or as the control.
 LATENCY = 10.0
-# Seconds below which nobody minds that something takes longer than before. A busy machine lengthens p99, before and
-# during, so far that a slower answer hides in it; the median it leaves alone.
-_QUICK = {"median": 0.02, "p99": 0.05}
+# Shares of the requests, the seconds below which nobody minds that they take longer than before, and the share of the
+# control's that says how long the machine alone may take. A busy one lengthens p99, before and during, so far that a
+# slower answer hides in it, and a very busy one the median; the quickest tenth it leaves alone.
+_SHARES = {"quickest tenth": (0.1, 0.03, 0.5), "median": (0.5, 0.02, 0.99), "p99": (0.99, 0.05, 0.99)}
 # What the machine did to a request shows a moment before and some seconds after: a probe failed, a call was given up.
 _LEAD, _TRAIL = 2.0, 5.0
 _TAKEN_AWAY = 10.0  # seconds after that until which a pod is taken away for probes that were not answered in it
@@ -195,12 +197,13 @@ def judge(
         control = [request for request in control if request.end >= begin and request.at <= end]
         void = (*_excuses(ordered, control, events, rate), *void)
     valid = [request for request in ordered if not _within(request, void)]
-    before = measure(request for request in valid if begun is not None and request.end <= begun)
-    during = measure(request for request in valid if begun is None or request.end > begun)
-    seen = None
+    parts = list[Request](), list[Request]()  # before, during
+    for request in valid:
+        parts[begun is None or request.end > begun].append(request)
+    before, during = map(measure, parts)
+    beside, seen = [one for one in control or () if not _within(one, void)], None
     if control is not None:
-        latencies = measure(request for request in control if not _within(request, void))
-        seen = Control(len(control), sum(one.failed for one in control), latencies, stall(control, rate))
+        seen = Control(len(control), sum(one.failed for one in control), measure(beside), stall(control, rate))
     counts = Counter(request.kind for request in ordered)
     failed = sum(request.failed for request in valid)
     objections = []
@@ -210,14 +213,15 @@ def judge(
         objections.append(f"{len(ordered)} requests came to an end, which is fewer than {enough} and proves nothing")
     objections += [f"no request used a {kind} connection" for kind in kinds if ordered and not counts.get(kind)]
     objections += [f"who knew the Service's address reaches nobody: {one}" for one in asked if one.endswith(ANEW)]
-    earlier = measure(one for one in control or () if begun is not None and one.end <= begun)
-    for name, quick in _QUICK.items():
-        own = getattr(before, name) - getattr(earlier, name)  # what the machine adds is no measure of the chart
-        usual = max(quick, own, getattr(seen.latency, name) if seen else 0)
-        if before.requests and (now := getattr(during, name)) > latency * usual:
+    earlier = [one for one in control or () if begun is not None and one.end <= begun]
+    for name, (share, quick, machine) in _SHARES.items():
+        then, now = (_taken(part, share) for part in parts)
+        # What the machine adds is no measure of the chart.
+        usual = max(quick, then - _taken(earlier, share), _taken(beside, share))
+        if before.requests and now > latency * usual:
             told = f"{name} {now * 1000:.0f} ms"
-            if seen and now <= seen.latency.p99:
-                why = f"the control: p99 {seen.latency.p99 * 1000:.0f} ms, beside which a {told} tells nothing"
+            if now <= (most := _taken(beside, machine)):
+                why = f"the control: p{machine * 100:.0f} {most * 1000:.0f} ms, beside which a {told} tells nothing"
                 void = (*void, Window(begin, end, why))
                 continue
             objections.append(
@@ -262,10 +266,13 @@ def _excuses(
 
 def measure(requests: Iterable[Request]) -> Latency:
     """How long `requests` took; zeros where there are none."""
-    times = sorted(request.seconds for request in requests)
-    if not times:
-        return Latency(0, 0.0, 0.0, 0.0)
-    return Latency(len(times), quantile(times, 0.5), quantile(times, 0.99), times[-1])
+    every = list(requests)
+    return Latency(len(every), *(_taken(every, share) for share in (0.5, 0.99, 1.0)))
+
+
+def _taken(requests: Sequence[Request], share: float) -> float:
+    """The seconds that a share of `requests` did not exceed, 0.0 where there are none."""
+    return quantile(sorted(request.seconds for request in requests), share) if requests else 0.0
 
 
 def windows(

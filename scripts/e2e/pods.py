@@ -8,16 +8,24 @@ from typing import Any
 
 from scripts.chart.pods import selects
 from scripts.cluster.kind import ZONE_LABEL
-from scripts.cluster.objects import Object, container_statuses, containers_of, event_time, lasting, open_ports
+from scripts.cluster.objects import (
+    NO_PROGRAM,
+    Object,
+    container_statuses,
+    containers_of,
+    event_time,
+    lasting,
+    never_began,
+    open_ports,
+)
 from scripts.core.errors import ApiError
 from scripts.e2e.lab import Lab
 from scripts.e2e.promises import demand, takes
 from scripts.rollout.cause import first_line
 from scripts.rollout.diagnose import container_of, ended_for
 
-_MISSING = r"(?:no such file or directory|executable file not found|permission denied)"
 # A probe that cannot be run passes for one that was not asked: the kubelet goes on as if all were well.
-_ABSENT = re.compile(rf"(?s)probe errored.*{_MISSING}")
+_ABSENT = re.compile(rf"(?s)probe errored.*{NO_PROGRAM}")
 # One that gets an answer, and not a good one, has its container restarted, however much later that is.
 _DENIED = re.compile(r"(?s)Liveness probe failed: (?!.*(?:time|deadline|refused|reset|EOF|no route))")
 _HARMS = ("FailedPreStopHook", "Evicted", "Preempted")  # the last two are no drain: the node is short of something
@@ -28,6 +36,7 @@ _TELLING = {
 }
 # What is mounted there takes something away from the image: its programs, its certificate authorities.
 _IMAGES_OWN = frozenset({"/", "/bin/", "/etc/", "/etc/ssl/", "/etc/ssl/certs/", "/lib/", "/sbin/", "/usr/"})
+_WAYS = ("httpGet", "tcpSocket", "grpc")  # in which a probe asks on a port
 _HASH = "pod-template-hash"
 _HANGS = 300  # seconds for which no probe need notice that a container hangs
 _BUSY = 10  # seconds for which one that is only busy must be left alone
@@ -76,9 +85,8 @@ def restarts(pods: Iterable[Object], events: Iterable[Object], *, careful: bool 
 
 def _begun_late(status: Object) -> bool:
     """Whether a busy node's runtime could not begin a container, and did when it tried again: nothing of it ended."""
-    ended, again = status.get("lastState", {}).get("terminated", {}), "running" in status.get("state", {})
-    unmade = ended.get("reason") == "StartError" and not re.search(_MISSING, ended.get("message", ""))
-    return unmade and again and status["restartCount"] == 1
+    again = "running" in status.get("state", {}) and status["restartCount"] == 1
+    return again and never_began(status.get("lastState", {}).get("terminated", {}))
 
 
 def demand_left_alone(found: Sequence[str]) -> None:
@@ -108,11 +116,12 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) 
             for kind in kinds:
                 probe = container.get(kind, {})
                 what = f"the {kind} of container {container['name']} in pod {meta['name']}"
-                for way in ("httpGet", "tcpSocket", "grpc"):
-                    port = probe.get(way, {}).get("port")
-                    there = port is None or port in opened or takes(lab, [pod], port)
+                # Of a host that it names, as one on the node's network may, it does not ask the pod.
+                own = {way: probe[way] for way in _WAYS if way in probe and not probe[way].get("host")}
+                for port in (ask["port"] for ask in own.values()):
+                    there = port in opened or takes(lab, [pod], port)
                     demand(there, f"{what} asks on port {port}, which is not open", ", ".join(map(str, opened)))
-                if get := probe.get("httpGet"):
+                if get := own.get("httpGet"):
                     said = _answered(lab, pod, get, opened.get(get["port"], get["port"]))
                     if said:  # as by one that is on its way out
                         demand_left_alone(restarts([pod], lab.api.events(namespace)))

@@ -200,7 +200,7 @@ def _asked_for(lab: Lab, namespace: str, workload: str) -> int:
     A careful chart goes without none.
     """
     live = workload_of(lab, workload, namespace)
-    wanted = lab.scaled(namespace).get(live["metadata"]["name"], counts(live).wanted)
+    wanted = lab.scaled(namespace).get(kind_and_name(workload), counts(live).wanted)
     return wanted - (0 if lab.subject.careful else _spared(live, wanted))
 
 

@@ -23,6 +23,7 @@ from scripts.cluster.objects import (
     is_of_another_revision,
     is_ready,
     moment,
+    never_began,
     observed,
     release_of,
     sidecars,
@@ -388,7 +389,8 @@ class _Reading:
                 return
             crashes = container.get("restartCount", 0) + (0 if crash is None else 1)
             patience = SETTLED if crashes > 2 else RETRIED
-            if crashes <= _TRIES and (_tries_on(pod) or self._dependency_may_come(pod)):
+            late = crashes == 1 and crash is not None and never_began(crash)
+            if late or (crashes <= _TRIES and (_tries_on(pod) or self._dependency_may_come(pod))):
                 patience = PASSING
             what = "failed" if crashes == 1 else f"has crashed {crashes} times"
             kind = "init-container" if init else "crash-loop"

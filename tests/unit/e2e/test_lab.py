@@ -68,8 +68,8 @@ def deployment(wanted: int, **status: int) -> dict[str, Any]:
     return {"kind": "Deployment", "metadata": meta, "spec": {"replicas": wanted}, "status": numbers}
 
 
-def scaler(least: int) -> dict[str, Any]:
-    return {"spec": {"scaleTargetRef": {"name": "web"}, "minReplicas": least}}
+def scaler(least: int, kind: str = "Deployment") -> dict[str, Any]:
+    return {"spec": {"scaleTargetRef": {"kind": kind, "name": "web"}, "minReplicas": least}}
 
 
 def node(name: str, *, taint: str | None = None, zone: str = "a", closed: bool = False) -> dict[str, Any]:
@@ -95,8 +95,9 @@ def test_names_are_the_runs_own_and_fit_a_namespace() -> None:
         {"Deployment": [deployment(2)]},
         {"Deployment": [deployment(3)], "HorizontalPodAutoscaler": [scaler(3)]},
         {"Deployment": [deployment(5)], "HorizontalPodAutoscaler": [scaler(3)]},
+        {"Deployment": [deployment(2)], "HorizontalPodAutoscaler": [scaler(3, "StatefulSet")]},
     ],
-    ids=["as many as it asks for", "as many as its scaler asks for", "more than its scaler needs"],
+    ids=["as it asks for", "as its scaler asks for", "more than its scaler needs", "its scaler is another's"],
 )
 def test_ready(objects: dict[str, Any]) -> None:
     assert lab(Cluster(**objects)).await_ready("space")["web"] >= 2
@@ -117,6 +118,29 @@ def test_ready(objects: dict[str, Any]) -> None:
 def test_not_ready(objects: dict[str, Any]) -> None:
     with pytest.raises(ClusterError, match="all pods of space to be ready"):
         lab(Cluster(**objects)).await_ready("space")
+
+
+@pytest.mark.parametrize(
+    ("selector", "found"),
+    [
+        ({"matchLabels": {"app": "web"}}, ["web-1", "web-2"]),
+        ({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}, ["web-2"]),
+        ({"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}, ["web-1"]),
+        ({}, []),
+    ],
+    ids=["labels", "expressions", "both", "nothing"],
+)
+def test_the_pods_of_a_workload_are_those_that_it_selects(selector: dict[str, Any], found: list[str]) -> None:
+    class Selecting(Cluster):
+        def get(self, kind: str, name: str, *_: Any) -> dict[str, Any] | None:
+            return {"spec": {"selector": selector}} if (kind, name) == ("Deployment", "web") else None
+
+    labels: dict[str, dict[str, str]] = {"web-1": {"app": "web"}, "web-2": {"app": "web", "tier": "x"}, "other": {}}
+    there = [{"metadata": {"name": name, "labels": own}} for name, own in labels.items()]
+    on = lab(Selecting(Pod=there))
+    assert [pod["metadata"]["name"] for pod in on.pods("space", "Deployment/web")] == found
+    assert on.pods("space", "Deployment/none") == ()
+    assert len(on.pods("space")) == 3
 
 
 def test_what_is_not_ready_for_want_of_a_place_says_so() -> None:

@@ -504,6 +504,23 @@ def test_a_slower_answer_is_told_on_a_machine_that_has_slow_ones_anyway() -> Non
     assert told.startswith("requests became slow: median 300 ms, which is more than 10 times the 20 ms")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.5, ["requests became slow: quickest tenth 580 ms"]), (0.004, [])],
+    ids=["slow", "as before"],
+)
+def test_a_slower_answer_is_told_on_a_machine_that_makes_most_of_them_slow(seconds: float, told: list[str]) -> None:
+    """Then the median says nothing either: before, the machine lent the chart as much as it takes now."""
+
+    def busy(begin: float, quick: float) -> list[Request]:
+        lent = [0.08, 0.9, quick, 1.4, 0.12, 0.7, 2.5 * quick, 0.3]
+        return [request(begin + i / 50, kind="new", seconds=quick + lent[i % 8]) for i in range(4000)]
+
+    load, seen = [*busy(0, 0.004), *busy(80, seconds)], control(0, 300, *busy(0, 0.004))
+    ledger = judge(load, [], SERVICE, begun=80, control=seen, kinds=("new",))
+    assert ([one.partition(",")[0] for one in ledger.objections], ledger.void) == (told, False)
+
+
 @pytest.mark.parametrize(("machine", "told"), [(0.04, True), (0.0, False)])
 def test_what_the_machine_added_before_gives_a_chart_no_leave_to_be_slow(machine: float, told: bool) -> None:
     seen = control(0, 300, *(request(i / 50, seconds=machine) for i in range(4000)))

@@ -48,6 +48,8 @@ def asked(only: dict[str, Any], *paths: str) -> str:
 def test_probes_that_ask_for_what_is_there() -> None:
     get = {"httpGet": {"path": "/livez", "port": "http"}}
     assert asked(pod(livenessProbe=get, readinessProbe={"grpc": {"port": 8080}}), "http:8080/livez") == "2 probes"
+    elsewhere = {"httpGet": {"path": "/livez", "port": 9234, "host": "127.0.0.1"}}
+    assert asked(pod(livenessProbe=elsewhere)) == "1 probes", "it is not the pod that is asked"
 
 
 @pytest.mark.parametrize(

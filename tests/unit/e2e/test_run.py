@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -196,6 +196,12 @@ def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: Rel
     """What becomes of a scenario that raises `errors`, one an attempt."""
 
     class Nowhere:
+        def list(self, kind: str, namespace: str, *, labels: str | None = None) -> Sequence[Any]:
+            return []
+
+        def events(self, namespace: str) -> Sequence[Any]:
+            return [KILLED] if namespace.endswith("upgrade") else []
+
         def delete(self, kind: str, name: str, *, wait: float | None) -> bool:
             removed.append(name)
             return True
@@ -229,12 +235,20 @@ def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: Rel
     return outcome
 
 
+KILLED = {
+    "type": "Normal",
+    "reason": "Killing",
+    "message": "Container main failed liveness probe, will be restarted",
+    "involvedObject": {"kind": "Pod", "name": "web-1", "uid": "1", "fieldPath": "spec.containers{main}"},
+}
 SLOW, LOST, VOIDED = ClusterError("waited 60 s"), LoadFailed("3 lost"), Unproven("the control lost too")
 
 
 def test_what_fails_while_the_control_holds_is_red_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = attempts(monkeypatch, Held(), SLOW)
     assert (outcome.state, outcome.void) == (FAILED, ())
+    assert outcome.error.startswith("waited 60 s"), "what failed is told first"
+    assert outcome.error.endswith("meanwhile container main of pod web-1 is restarted by its liveness probe")
 
 
 def test_what_fails_without_a_control_is_red_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,7 +357,7 @@ def test_what_is_void_is_measured_again_alone_when_the_others_have_ended(work: W
 
         return run
 
-    lab: Any = SimpleNamespace(adopt=lambda _: None, forget_all=lambda: None)
+    lab: Any = SimpleNamespace(namespaces=(), adopt=lambda _: None, forget_all=lambda: None)
     lab.attempt = lambda _: lab
     outcomes = smoke.to_begin(["changes", "upgrade"])
     scenarios = {"changes": scenario("changes", 1), "upgrade": scenario("upgrade", 2)}
@@ -365,7 +379,7 @@ def test_what_cannot_be_removed_after_a_scenario_hides_nothing_and_ends_no_run(w
     def scenario(*_: Any) -> None:
         raise ClusterError("the first cause")
 
-    lab: Any = SimpleNamespace(adopt=lambda _: None, forget_all=forget_all, control=None)
+    lab: Any = SimpleNamespace(namespaces=(), adopt=lambda _: None, forget_all=forget_all, control=None)
     lab.attempt, lab.found = (lambda _: lab), replace(NOTHING, outside=("ClusterRole/wide",))
     said: list[str] = []
     outcomes = smoke.to_begin(["install"])

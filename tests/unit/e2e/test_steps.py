@@ -170,7 +170,7 @@ def test_the_fewest_pods_that_a_rollout_may_leave(kind: str, spec: dict[str, Any
     assert steps._asked_for(lab, "shop", f"{kind}/web") == fewest
     lab.subject = Subject("web", careful=True)
     assert steps._asked_for(lab, "shop", f"{kind}/web") == 4
-    target = {"spec": {"scaleTargetRef": {"name": "web"}, "minReplicas": 2}, "metadata": {"name": "web"}}
+    target = {"spec": {"scaleTargetRef": {"kind": kind, "name": "web"}, "minReplicas": 2}, "metadata": {"name": "web"}}
     lab.world.items.append({"kind": "HorizontalPodAutoscaler", **target})
     assert steps._asked_for(lab, "shop", f"{kind}/web") == 2
 

@@ -415,6 +415,24 @@ def test_how_a_container_ended_is_told(ended: Object, told: str) -> None:
     assert str(only(seen).cause) == f"Deployment web: container main has crashed 4 times: {told}"
 
 
+@pytest.mark.parametrize(
+    ("message", "count", "patience"),
+    [
+        ("runc create failed: unable to freeze", 0, diagnose.PASSING),
+        ("runc create failed: unable to freeze", 1, diagnose.RETRIED),
+        ('exec: "nope": executable file not found in $PATH', 0, diagnose.RETRIED),
+    ],
+    ids=["node", "again", "no program"],
+)
+def test_a_container_that_its_node_could_not_begin_is_waited_for(message: str, count: int, patience: float) -> None:
+    def unbegun(seen: Scene) -> None:
+        status = of_kind(seen, "Pod")["status"]["containerStatuses"][0]
+        ended = {"exitCode": 128, "reason": "StartError", "message": message}
+        status.update(restartCount=count, ready=False, state={"terminated": ended})
+
+    assert worst(changed(scene("crash-loop"), unbegun)) == patience
+
+
 def test_one_restart_is_no_crash_loop() -> None:
     def restarted(seen: Scene) -> None:
         status = of_kind(seen, "Pod")["status"]["containerStatuses"][0]
