@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import pickle
 import runpy
 import select
 import selectors
@@ -21,6 +22,7 @@ import socket
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -180,8 +182,13 @@ def _load() -> None:
         importlib.import_module(name)
     from scripts import workspace
     from scripts.core.config import load_config
+    from scripts.toolchain.pins import load_pins
     from tests.remembered import Remembering
 
+    parse = tomllib.loads
+    parsed = functools.cache(lambda text: pickle.dumps(parse(text)))  # each has it as its own to change
+    setattr(tomllib, "loads", lambda text: pickle.loads(parsed(text)))  # noqa: B010 - as below
+    load_pins()
     answers = load_config(ROOT).cache_dir / "test-answers"
     setattr(workspace, "Runner", functools.partial(Remembering, answers))  # noqa: B010 - another class, for mypy
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import itertools
 import json
 import os
 import re
@@ -29,6 +30,7 @@ _CHANCE = re.compile(
     rb"\b(now|ago|date\w*|rand\w*|uuidv4|gen\w+|derivePassword|lookup|getHostByName|shuffle|htpasswd|bcrypt|encryptAES"
     rb"|buildCustomCert)\b|\$ref\"\s*:\s*\"http"
 )
+_TEXTS = {"--set", "--set-json", "--set-literal", "--set-string"}  # what follows them names no file, whatever is in it
 _UNCLEAR = re.compile(r"[,=\"{]")  # in a word that may name a file among other things
 _PLACE = "\0{}\0"  # in an answer, where it names the folder that was asked about
 
@@ -119,9 +121,10 @@ def _question(
     if not argv[0].startswith(f"{cache}/"):  # where a tool has its version in its name
         with contextlib.suppress(OSError):
             words.append(str(Path(argv[0]).stat().st_mtime_ns))
-    for word in argv[1:]:
-        if not os.path.lexists(word):
-            if word != _DRY and _UNCLEAR.search(word) and f"{cache}/schemas/" not in word:  # these are never others
+    for before, word in itertools.pairwise(argv):
+        if before in _TEXTS or not os.path.lexists(word):
+            clear = before in _TEXTS or word == _DRY or f"{cache}/schemas/" in word  # these are never others
+            if not clear and _UNCLEAR.search(word):
                 return None
             words.append(word)
             continue

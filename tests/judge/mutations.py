@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from scripts.core.yaml_read import loader
+
 Change = Callable[[Path], None]
 
 
@@ -42,7 +44,7 @@ def default(key: str, value: str, file: str = "values.yaml") -> Change:
     def change(chart: Path) -> None:
         path = chart / file
         before = path.read_text()
-        node: Any = yaml.compose(before)
+        node: Any = yaml.compose(before, Loader=loader())
         for part in key.split("."):
             node = next(child for name, child in node.value if name.value == part)
         end = node.end_mark.index

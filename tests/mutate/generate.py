@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from scripts.core.files import sha256
+from scripts.core.yaml_read import loader
 
 CHART, CODE = "chart", "code"
 
@@ -130,7 +131,7 @@ def _blank(found: re.Match[str]) -> str:
 def _of_defaults(chart: Path) -> Iterator[Mutant]:
     """Every default that is a number, a switch or a word, as another one."""
     text = (chart / "values.yaml").read_text(encoding="utf-8")
-    for path, node in _scalars(yaml.compose(text), ()):
+    for path, node in _scalars(yaml.compose(text, Loader=loader()), ()):
         value = {"tag:yaml.org,2002:bool": _flip, "tag:yaml.org,2002:int": _raise, "tag:yaml.org,2002:str": _word}
         if node.tag not in value or not node.value:
             continue

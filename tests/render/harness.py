@@ -121,6 +121,7 @@ def toolchain() -> Toolchain:
     return Toolchain(load_config(ROOT).cache_dir, runner(), say=lambda line: print(line, file=sys.stderr))
 
 
+@functools.cache
 def runner() -> Remembering:
     """The runner of helm and kubeconform, whose answers are kept."""
     return shared(load_config(ROOT).cache_dir)

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from scripts.core.yaml_read import loader
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -38,7 +40,7 @@ class Default(Mutant):
         shutil.copytree(chart, copy)
         path = copy / self.file
         text = path.read_text()
-        node: Any = yaml.compose(text)
+        node: Any = yaml.compose(text, Loader=loader())
         for key in self.old.split("."):
             node = next(child for name, child in node.value if name.value == key)
         path.write_text(text[: node.start_mark.index] + self.new + text[node.end_mark.index :])

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
 from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 
+from scripts.core.yaml_read import mapping_in
 from tests.render.everything import merged, nested
 from tests.render.harness import CHART
 
@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 
 SCHEMA: Schema = json.loads((CHART / "values.schema.json").read_text())
 ACCEPTING = validator_for(SCHEMA)(SCHEMA)  # jsonschema.validate looks at the schema itself each time, ten times as long
-DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+DEFAULTS: dict[str, Any] = mapping_in((CHART / "values.yaml").read_text())
 
 _TYPED = st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"])  # what a person can type into YAML
 _SAID = {"$schema", "title", "description", "definitions"}

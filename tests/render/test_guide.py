@@ -12,10 +12,9 @@ import yaml
 from scripts.core.command import Runner
 from tests.render.figures import at
 from tests.render.guide import GUIDE, blocks, commands
-from tests.render.harness import CHART, NEWEST, OLDEST, render_error, render_text, tool
+from tests.render.harness import NEWEST, OLDEST, render_error, render_text, tool
+from tests.render.schema_values import DEFAULTS
 from tests.render.valid import findings
-
-DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
 def words_of(program: str) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ def marks(source: str) -> Iterator[tuple[str, str]]:
                     yield call.func.attr, ast.literal_eval(argument)
 
 
+@functools.cache
 def carried() -> set[tuple[str, str]]:
     """Every mark of every test; test_figure gives each figure the mark of its requirement."""
     figures = {("requirement", figure.requirement) for figure in FIGURES}

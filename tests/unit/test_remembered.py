@@ -109,6 +109,13 @@ def test_what_may_name_a_file_among_other_things_is_asked_every_time(
     assert kept(answers) == 0
 
 
+def test_what_a_flag_sets_is_a_part_of_the_question(answers: Path, toolchain: Toolchain, other: Path) -> None:
+    (other / "templates" / "more.yaml").write_text("kind: ConfigMap\nmetadata: {name: '{{ .Values.a }}'}\n")
+    for value in ("b={c}", "b={c}", '"d,e"'):
+        assert f"name: '{value}'" in ask(answers, toolchain, other, "--set-literal", f"a={value}").stdout
+    assert kept(answers) == 2
+
+
 def test_a_folder_that_an_answer_may_spell_otherwise_is_asked_about_every_time(
     answers: Path, toolchain: Toolchain, other: Path, tmp_path: Path
 ) -> None:

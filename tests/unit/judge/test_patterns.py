@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 
@@ -16,13 +17,18 @@ PATTERNS = (
     *(r"^(?:a\-?b)+$", "^(a|b|)$", "a{0,1}", "^(a{1,2}b?){1,2}$", r"^[^\w]*$", "^a*?b$", r"^\s*a\n?$"),
 )
 TEXTS = ["".join(signs) for length in range(6) for signs in itertools.product("ab0-.\n", repeat=length)]
-FOUND = {one: {text for text in TEXTS if re.search(one.replace("$", r"\Z"), text)} for one in PATTERNS}
+
+
+@functools.cache
+def found(one: str) -> set[str]:
+    """The texts in which Python finds something."""
+    return {text for text in TEXTS if re.search(one.replace("$", r"\Z"), text)}
 
 
 @pytest.mark.parametrize("one", PATTERNS)
 def test_what_is_found_in_other_texts(one: str) -> None:
     for other in PATTERNS:
-        if beyond(one, other) != bool(FOUND[one] - FOUND[other]):
+        if beyond(one, other) != bool(found(one) - found(other)):
             assert beyond(one, other), "a text tells"
             assert re.search(r"\\w|\\D|\^\]|\[\^|\.", one), f"{one} and {other}: a text of other signs than those here"
 
