@@ -51,7 +51,7 @@ NAMES = {
 _REVISION = "org.opencontainers.image.revision"
 _LOCAL = "https://github.com/gati-gateway/gati/release/by-hand"  # the builder that is no CI system
 # Of the record, what another run of the same release would say otherwise.
-_PASSING = ("started", "finished", "seconds", "reference", "registry", "proofs")
+_PASSING = ("started", "finished", "seconds", "reference", "registry", "proofs", "flags")
 
 
 def expected(*, judged: bool, tested: bool, changes: bool) -> tuple[str, ...]:

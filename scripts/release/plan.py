@@ -153,6 +153,7 @@ class Release:
         self._copies, self._today, self._wrong = copies, today, wrong
         self._patience = 0.0
         self._proofs: tuple[str, ...] = ()
+        self._flags: tuple[str, ...] = ()
         self._raised_from: str | None = None  # the commit on which ours was made
         self._began, self._seconds = datetime.now(UTC), dict[str, float]()
         self._done: dict[str, str] = {}  # what a step has done that cannot be taken back
@@ -497,6 +498,7 @@ class Release:
                 with _refused_in_full(self._registry), connect(self._registry, push=True) as client:
                     reference = self._registry.reference(self.package.name, self.package.version)
                     found = attached(client, reference, published.digest)
+                    self._flags = tuple(client.as_spoken().flags)
             except RegistryError as error:
                 return stopped("attach", error, "unknown")
             there = {one.key for one in found}
@@ -760,6 +762,7 @@ class Release:
             finished=_time(datetime.now(UTC)),
             seconds={name: round(seconds, 3) for name, seconds in self._seconds.items()},
             proofs=self._proofs,
+            flags=self._flags,
         )
 
     def _served(self) -> Registry:

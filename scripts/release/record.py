@@ -22,7 +22,7 @@ class ReleaseRecord:
     `registry` is the configured prefix, or EMBEDDED; `commit` is None outside of a git repository, and `tag`
     where none was asked for; `dirty` names files of the chart that the commit does not hold as they were, and
     `differences` says of each why. `proofs` are what was found attached to the digest, signatures among it: in words,
-    with the digest of each.
+    with the digest of each. `flags` tell helm how to speak with the registry.
     """
 
     schema_version: int
@@ -44,6 +44,7 @@ class ReleaseRecord:
     seconds: Mapping[str, float]
     differences: Mapping[str, str] = field(default_factory=dict)
     proofs: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 def record_file(config: Config, chart: str) -> Path:
@@ -54,7 +55,8 @@ def read_record(config: Config, chart: str) -> ReleaseRecord | None:
     """The record of the last release of the chart of that name; None where there is none that can be read."""
     try:
         raw = json_read.load(read_file(record_file(config, chart)))
-        record = ReleaseRecord(**{**raw, "dirty": tuple(raw["dirty"]), "proofs": tuple(raw.get("proofs", ()))})
+        lists = {name: tuple(raw.get(name, ())) for name in ("proofs", "flags")}
+        record = ReleaseRecord(**{**raw, "dirty": tuple(raw["dirty"]), **lists})
     except (OSError, *MALFORMED):
         return None
     return record if record.schema_version == SCHEMA_VERSION else None

@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import re
+import shlex
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -64,7 +65,8 @@ def _release(inputs: Inputs) -> dict[str, Any]:
     names = [*(name for name in _STEPS if name in seconds), *(name for name in seconds if name not in _STEPS)]
     where, served = found["reference"].rpartition(":")[0], found["registry"] == EMBEDDED
     address = re.sub("//[^/]+", "//127.0.0.1:5000", where) if served else where  # a run has a port of its own
-    install = f"helm install {found['name']} {address} --version {found['version']}"
+    flags = ["--plain-http"] if served else found.get("flags", ())
+    install = shlex.join(["helm", "install", found["name"], address, "--version", found["version"], *flags])
     if not found["commit"]:
         inputs.gaps.append("the release names no commit: the chart was in no git repository")
     if not found.get("proofs"):
@@ -73,9 +75,7 @@ def _release(inputs: Inputs) -> dict[str, Any]:
         **found,
         "proofs": found.get("proofs") or [],
         "steps": [{"name": name, "state": "done", "seconds": seconds[name]} for name in names],
-        "install": ["invoke registry --port 5000  # goes on: the rest beside it", f"{install} --plain-http"]
-        if served
-        else [install],
+        "install": [*(["invoke registry --port 5000  # goes on: the rest beside it"] if served else []), install],
         "verify": [inputs.command("invoke verify") if served else f"invoke verify {found['reference']}"],
     }
 

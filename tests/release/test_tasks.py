@@ -157,7 +157,7 @@ def test_publishing_to_a_real_registry_is_asked_for(invoke: Invoke, project: Pro
         subprocess.run((project.toolchain.path(helm), *pull, "-d", tmp_path), check=True, capture_output=True)
         assert (tmp_path / "demo-1.2.0.tgz").is_file()
         assert published() == ("1.2.0",)
-        assert project.record()["registry"] == registry.prefix
+        assert (project.record()["registry"], project.record()["flags"]) == (registry.prefix, ["--plain-http"])
         assert "nothing to do" in invoke(*words, "--yes").stdout
 
 

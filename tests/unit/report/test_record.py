@@ -60,16 +60,24 @@ def test_every_section_is_what_its_file_says(full: Config) -> None:
 
 
 @pytest.mark.parametrize(
-    ("registry", "reference", "install"),
+    ("registry", "reference", "flags", "install"),
     [
         (
             "oci://example.com/charts",
             "oci://example.com/charts/gati:1.2.3_b.1",
+            [],
             ["helm install gati oci://example.com/charts/gati --version 1.2.3+b.1"],
+        ),
+        (
+            "oci://registry.lan/charts",
+            "oci://registry.lan/charts/gati:1.2.3_b.1",
+            ["--ca-file", "/etc/our own/ca.pem"],
+            ["helm install gati oci://registry.lan/charts/gati --version 1.2.3+b.1 --ca-file '/etc/our own/ca.pem'"],
         ),
         (
             "embedded",
             "oci://127.0.0.1:33873/charts/gati:1.2.3_b.1",
+            ["--plain-http"],
             [
                 "invoke registry --port 5000  # goes on: the rest beside it",
                 "helm install gati oci://127.0.0.1:5000/charts/gati --version 1.2.3+b.1 --plain-http",
@@ -78,11 +86,12 @@ def test_every_section_is_what_its_file_says(full: Config) -> None:
     ],
 )
 def test_the_commands_of_a_release_find_it_where_it_is_served_and_by_its_version(
-    full: Config, registry: str, reference: str, install: list[str]
+    full: Config, registry: str, reference: str, flags: list[str], install: list[str]
 ) -> None:
     chart, file = full.chart / "Chart.yaml", full.dist / "gati.release.json"
     chart.write_text(chart.read_text().replace(VERSION, "1.2.3+b.1"))
     told = {**json.loads(file.read_text()), "version": "1.2.3+b.1", "reference": reference, "registry": registry}
+    told["flags"] = flags
     file.write_text(json.dumps(told))
     assert recorded(full)["release"]["install"] == install
 
