@@ -47,17 +47,21 @@ class Link(NamedTuple):
 
 def picture(manifests: Manifests) -> dict[str, Any]:
     """Every object of `manifests`, and every one that they name and do not hold, each with its place; and the links."""
-    alike = Counter((one.kind, one.name) for one in {each.identity for each in manifests})
+    known = {each.identity for each in manifests}
+    spaces = Counter((kind, name) for kind, name, _ in {(one.kind, one.name, one.namespace) for one in known})
+    groups = Counter((kind, name) for kind, name, _ in {(one.kind, one.name, one.group) for one in known})
 
     def told(kind: str, name: str, space: str) -> Key:
-        """With its namespace where others have objects of that name, too."""
-        return kind, name if alike[kind, name] < 2 else f"{space}/{name}".lstrip("/")
+        """With its namespace, and a group that is not Kubernetes' own, where there are others of that name, too."""
+        plain, _, group = kind.partition(".")
+        own = groups[plain, name] < 2 or "." not in group or group.endswith(".k8s.io")
+        return plain if own else kind, name if spaces[plain, name] < 2 else f"{space}/{name}".lstrip("/")
 
-    keys = [told(one.kind, one.name, _space(one)) for one in manifests]
+    keys = [told(f"{one.kind}.{one.identity.group}", one.name, _space(one)) for one in manifests]
     objects = {key: one.source for key, one in zip(keys, manifests, strict=True)}
     links = tuple(
         dict.fromkeys(
-            Link(key, told(other.kind.partition(".")[0], other.name, other.namespace or _space(one)), other.how)
+            Link(key, told(other.kind, other.name, other.namespace or _space(one)), other.how)
             for key, one in zip(keys, manifests, strict=True)
             for other in (*named(one), *_named(one), *_chosen(one, manifests))
             if other.name
@@ -65,7 +69,7 @@ def picture(manifests: Manifests) -> dict[str, Any]:
     )
     columns: dict[int, list[Key]] = {}
     for key in dict.fromkeys((*objects, *(link.target for link in links))):
-        columns.setdefault(_COLUMN.get(key[0], 0), []).append(key)
+        columns.setdefault(_COLUMN.get(key[0].partition(".")[0], 0), []).append(key)
     order = _sorted([columns[number] for number in sorted(columns)], links)
     return {
         "nodes": [
@@ -119,7 +123,8 @@ def _named(document: Document) -> Iterator[Reference]:
     ):
         for to in map(mapping, some):
             space = str(to.get("namespace") or "")
-            yield Reference(str(to.get("kind") or usual), str(to.get("name") or ""), how, namespace=space)
+            group = str(to.get("group") or to.get("apiVersion") or "").partition("/")[0]
+            yield Reference(f"{to.get('kind') or usual}.{group}", str(to.get("name") or ""), how, namespace=space)
 
 
 def _chosen(document: Document, manifests: Manifests) -> Iterator[Reference]:

@@ -152,6 +152,24 @@ def test_of_objects_of_one_name_that_is_meant_which_stands_in_the_namespace(
     assert {to for _, _, to in links(within("one", source), *others)} == wanted
 
 
+def test_of_kinds_of_one_name_that_is_meant_whose_group_is_named_or_is_kubernetes_own() -> None:
+    groups = ("gateway.networking.k8s.io/v1", "networking.istio.io/v1", "apps/v1", "argoproj.io/v1alpha1")
+    gateways = [{**thing("Gateway"), "apiVersion": group} for group in groups[:2]]
+    workloads = [{**workload(), "apiVersion": group} for group in groups[2:]]
+    route = thing("HTTPRoute", spec={"parentRefs": [{"name": "t"}, {"name": "t", "group": "networking.istio.io"}]})
+    target = {"kind": "Deployment", "name": "a", "apiVersion": groups[3]}
+    assert links(*gateways, *workloads, route, thing("HorizontalPodAutoscaler", spec={"scaleTargetRef": target})) == {
+        ("HTTPRoute/t", "parentRefs", "Gateway/t"),
+        ("HTTPRoute/t", "parentRefs", "Gateway.networking.istio.io/t"),
+        ("HorizontalPodAutoscaler/t", "scaleTargetRef", "Deployment.argoproj.io/a"),
+    }
+    nodes = picture(read_manifests("".join(f"---\n{yaml.safe_dump(one)}" for one in gateways)))["nodes"]
+    assert {(node["kind"], node["column"], node["there"]) for node in nodes} == {
+        ("Gateway", 0, True),
+        ("Gateway.networking.istio.io", 0, True),
+    }
+
+
 def test_an_object_without_a_namespace_is_in_that_of_the_release() -> None:
     objects = [within("shop", thing("Service", spec={"selector": {"app": "a"}})), workload()]
     made = picture(read_manifests("".join(f"---\n{yaml.safe_dump(one)}" for one in objects), "shop"))
