@@ -53,6 +53,9 @@ def _ours(trace: TracebackType | None) -> bool:
 
 
 sys.excepthook = _unread  # as early as anything of ours is loaded
+if sys.platform == "win32":  # which has not what is used from here on
+    sys.stderr.write("error: this toolkit needs a POSIX system: run it in WSL, a container or a virtual machine\n")
+    raise SystemExit(4)  # OUTSIDE, of core.errors
 if by_invoke():
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until a task takes it: Invoke would end with 1, a check's finding.

@@ -225,8 +225,12 @@ class TestTwoAtOnce:
         assert process.returncode == 0
 
 
-def test_another_system_is_told_in_one_line(cli: Cli) -> None:
-    code = "import invoke.main, sys; sys.platform = 'win32'; sys.argv = ['invoke', 'lint']; invoke.main.program.run()"
+@pytest.mark.parametrize("words", [["lint"], ["--list"], []])
+def test_another_system_is_told_in_one_line(cli: Cli, words: list[str]) -> None:
+    lacking = ["SIGCHLD", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIG_SETMASK", "pthread_sigmask"]
+    code = "import invoke.main, signal, sys; sys.platform = 'win32'; sys.modules['fcntl'] = None; "
+    code += f"[delattr(signal, name) for name in {lacking}]; "
+    code += f"sys.argv = ['invoke', *{words}]; invoke.main.program.run()"
     argv = (sys.executable, "-c", code)
     done = subprocess.run(argv, cwd=cli.checkout, env=cli.env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == OUTSIDE, done
