@@ -51,7 +51,6 @@ def examine(work: Workspace) -> tuple[Line, ...]:
         _clock,
         _cgroup,
         _inotify,
-        _engine,
         _ports,
         _tools,
         _chart,
@@ -73,7 +72,9 @@ def examine(work: Workspace) -> tuple[Line, ...]:
             return [Line(about, "problem", str(error))]
 
     with workers(work.runner, len(questions)) as pool:
-        return tuple(line for lines in pool.map(answer, questions) for line in lines)
+        others = pool.map(answer, questions)
+        engine = answer(_engine)  # in this thread, where a signal ends a wait of docker's own client
+        return tuple(line for lines in (engine, *others) for line in lines)
 
 
 def mend(work: Workspace, lines: tuple[Line, ...]) -> None:
@@ -136,7 +137,7 @@ def _disk(work: Workspace) -> Iterator[Line]:
             found, fix = f"{folder} cannot be written: {error.strerror}", "name"
             if about == "cache" and folder.is_dir() and any(folder.iterdir()):  # filled elsewhere, it is read from
                 level = "note"
-        if about == "cache" and os.statvfs(there).f_flag & os.ST_NOEXEC:
+        if about == "cache" and os.statvfs(there).f_flag & getattr(os, "ST_NOEXEC", 0):  # macOS tells of none
             level, found, fix = "problem", f"{folder} is on a disk of which no program may be run (noexec)", "name"
         yield Line(f"disk: {about}", level, found, f"{fix} another folder: {name}=PATH" if level != "ok" else None)
 

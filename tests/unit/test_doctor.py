@@ -6,9 +6,12 @@ import errno
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +20,7 @@ import pytest
 
 from scripts.containers import leftovers
 from scripts.core.errors import FindingsError, RegistryError, ToolError
+from scripts.core.interrupt import interruptible
 from scripts.core.owner import owned
 from scripts.doctor import Line, demand_sound, examine, mend
 from scripts.workspace import Workspace
@@ -118,6 +122,26 @@ def test_a_cache_that_is_only_read_from_is_enough(
     monkeypatch.setattr("scripts.doctor.tempfile.TemporaryFile", sealed)
     found = lines(bare.having(cache_dir=cache))["disk: cache"]
     assert (found.level, "cannot be written: Read-only" in found.found) == (level, True)
+
+
+def test_a_system_that_tells_of_no_such_disk_is_sound(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS has no name for what keeps programs from being run."""
+    monkeypatch.delattr(os, "ST_NOEXEC")
+    assert lines(bare)["disk: cache"].level == "ok"
+
+
+def test_ctrl_c_ends_the_wait_for_an_engine_that_never_answers(
+    bare: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{mute.getsockname()[1]}")
+        monkeypatch.setattr("scripts.containers.engine._FIRST", 300)
+        stop = threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT))
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            stop.start()
+            examine(bare)
+        assert time.monotonic() - begin < 100
 
 
 def test_a_clock_behind_the_last_commit_is_told(bare: Workspace) -> None:
