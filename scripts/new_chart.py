@@ -27,6 +27,7 @@ from scripts.workspace import Workspace
 TOOLKIT = "OWNER/gati-release-toolkit@REVISION"
 _STARTER = Path(__file__).with_name("starter")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_USED = re.compile(r"(?:\./|[\w.-]+/[\w./-]+@\S).*")
 _IGNORED = """
 # For who releases the chart.
 gati.toml
@@ -53,6 +54,8 @@ def new_chart(work: Workspace, path: Path, *, toolkit: str = TOOLKIT, dry_run: b
     path = path.resolve()  # as git names the root of the repository
     if path.is_file():
         raise UsageError(f"{shown(path)} is a file", expected="the folder of a chart, or of one that is to be")
+    if not _USED.fullmatch(toolkit):
+        raise UsageError(f"no workflow can use {toolkit!r}", expected="OWNER/NAME@REVISION")
     files: dict[Path, bytes | str] = {}
     for file, content in _files(work, path, toolkit):
         files.setdefault(file, content)  # of a name that helm begins with, too
@@ -74,10 +77,9 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
         tested = any(file.parent == path / "ci" for file in chart.values_files)
     else:
         name, version, tested = path.name, "0.1.0", False
-        if not _NAME.fullmatch(name):
-            raise UsageError(
-                f"{name!r} is no name of a chart", expected="small letters, digits, and - between them", found=name
-            )
+        if not _NAME.fullmatch(name) or _scalar(name) != name:
+            expected = "small letters, digits, and - between them; nothing that YAML takes for a number or a switch"
+            raise UsageError(f"{name!r} is no name of a chart", expected=expected)
         if path.exists() and any(path.iterdir()):
             raise ChartError(
                 f"{shown(path)} holds files, and no Chart.yaml",

@@ -51,7 +51,8 @@ def test_a_chart_from_nothing_is_checked_and_released(cli: Cli, tmp_path: Path) 
 @pytest.mark.parametrize("place", ["a: b #c/shop", "charts/1234"])
 def test_a_path_of_any_letters_is_named_as_it_is(cli: Cli, tmp_path: Path, place: str) -> None:
     subprocess.run(("git", "init", "--quiet", tmp_path / "it"), check=True)
-    chart = tmp_path / "it" / place
+    (chart := tmp_path / "it" / place).mkdir(parents=True)
+    (chart / "Chart.yaml").write_text(f'apiVersion: v2\nname: "{chart.name}"\nversion: 0.1.0\n')
     told = json.loads(cli("new-chart", chart, "--toolkit", "me/x@v1 # mine", "--json").fine())
     assert told["next"] == shlex.join(["invoke", "lint", "--chart", str(chart)])
     workflow = yaml.safe_load((tmp_path / "it" / ".github" / "workflows" / f"{chart.name}.yml").read_text())
@@ -117,8 +118,15 @@ def test_where_no_chart_can_be_is_refused(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "full" / "note").write_text("x")
     cli("new-chart", tmp_path / "full").refused("holds files, and no Chart.yaml")
     cli("new-chart", tmp_path / "full" / "note").refused("is a file", code=2)
-    cli("new-chart", tmp_path / "Not_A_Name").refused("is no name of a chart", code=2)
-    assert not (tmp_path / "Not_A_Name").exists()
+    for name in ("Not_A_Name", "1234", "null"):  # of the latter helm makes a Chart.yaml that it does not read
+        cli("new-chart", tmp_path / name).refused("is no name of a chart", code=2)
+        assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("toolkit", ["me/toolkit", "me/toolkit@", "https://github.com/me/toolkit@v1"])
+def test_a_toolkit_that_no_workflow_can_name_is_refused(cli: Cli, toolkit: str) -> None:
+    cli("new-chart", cli.chart, "--toolkit", toolkit).refused("no workflow can use", "OWNER/NAME@REVISION", code=2)
+    assert not (cli.chart / "gati.toml").exists()
 
 
 def test_its_workflow_pins_what_ours_pins() -> None:
