@@ -129,7 +129,7 @@ def _open(ctx: Context, overrides: dict[str, Any], typed: Typed) -> Workspace:
 
 
 def _demand_meant(ctx: Context, apart: Iterable[str], spoken: Mapping[str, Any], *, dry_run: bool) -> None:
-    """Raises UsageError for a flag that would be passed over: Invoke's --dry, and of each text of `apart` the second.
+    """Raises UsageError for a flag that would be passed over: Invoke's --dry, what follows --, one of `apart`'s texts.
 
     `dry_run`: the task has a flag of its own for that.
     """
@@ -138,6 +138,8 @@ def _demand_meant(ctx: Context, apart: Iterable[str], spoken: Mapping[str, Any],
     if ctx.config.run.dry:
         run = f"{SAME_COMMAND} --dry-run" if dry_run else "leave out --dry, or `dry` in Invoke's settings"
         raise UsageError("--dry is Invoke's own flag, and our tasks know no such", run=run)
+    if front.by_invoke() and (after := sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []):
+        raise UsageError("Invoke passes over what follows --", run=f"{SAME_COMMAND} {shlex.join(after)}")
     for words in apart:
         if (both := [f"--{_flag(each)}" for each in words.split() if each in spoken])[1:]:
             raise UsageError(f"{' and '.join(both)} exclude each other", run=f"leave out {both[-1]}")
@@ -318,14 +320,10 @@ def _print(text: str) -> None:
 @contextlib.contextmanager
 def told(show: Show, typed: Typed) -> Iterator[None]:
     """Tells what ends the block: an expected failure by its message and exit code, a signal by 128 and its number."""
-    from scripts.core.errors import OUTSIDE, OutputError, ReleaseError, unforeseen
+    from scripts.core.errors import OutputError, ReleaseError, unforeseen
     from scripts.core.progress import plain
 
-    if sys.platform == "win32":
-        text = "error: this toolkit needs a POSIX system: run it in WSL, a container or a virtual machine"
-        raise Exit(text, code=OUTSIDE)
     _open_streams()
-
     try:
         from scripts.core.interrupt import interruptible
 

@@ -79,7 +79,7 @@ def advice(message: str, at: ParserContext | None, initial: ParserContext, conte
     _, quoted, rest = message.partition("No idea what '")
     task = at.name if at is not None else None
     if quoted:
-        word = rest.rpartition("' is!")[0]
+        word = re.sub("^[\u2010-\u2015\u2212]", "--", rest.rpartition("' is!")[0])  # as a word processor writes it
         known = [str(name) for one in contexts for name in (one.name, *one.aliases)]
         if word.startswith("-"):
             known = [flag for flag in (at or initial).flags if flag.startswith("--")]

@@ -212,6 +212,13 @@ def test_refused_before_anything_starts(
     assert {"class", "message", "expected", "found", "next"} <= answer.keys()
 
 
+def test_a_flag_behind_two_dashes_is_not_passed_over(invoke: Invoke, project: Project) -> None:
+    before = project.files()
+    refused = invoke("release", "--yes", "--", "--dry-run")
+    assert (refused.returncode, "next:     invoke release --yes --dry-run" in refused.stderr) == (USAGE, True), refused
+    assert project.files() == before
+
+
 def test_the_embedded_registry_may_be_meant(invoke: Invoke, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     done = invoke("release", "--registry", "embedded")

@@ -93,6 +93,7 @@ def test_a_help_is_whole_sentences_that_need_none_before_them(namespace: Collect
         ("kube", None, "invoke kubeconform-check"),
         ("--kube-version", "lint", "invoke --help lint"),
         ("--DRY-RUN", "release", "invoke release --dry-run"),
+        ("\u2013dry-run", "release", "invoke release --dry-run"),  # as a word processor or a chat writes the dashes
         ("--lst", None, "invoke --list"),
         ("--json", None, "invoke TASK --json"),
         ("xyzzy", None, "invoke --list"),
