@@ -61,6 +61,7 @@ def same_as_helm_pushes(crane: Served, helm: Helm, chart: Path, folder: Path) ->
     assert seen.digest == made.manifest_digest, (chart / "Chart.yaml").read_text()
 
 
+@pytest.mark.timeout(3600)  # the thorough profile packs and pushes five hundred
 @settings(
     max_examples=settings().max_examples // 2,  # each one is packed and pushed
     suppress_health_check=[*settings().suppress_health_check, HealthCheck.function_scoped_fixture],

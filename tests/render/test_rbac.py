@@ -100,12 +100,13 @@ class TestWithoutRbac:
 
 
 @pytest.mark.requirement("12.2")
+@pytest.mark.parametrize("account", [{"create": False}, {"name": "default"}])
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_the_account_of_all_pods_gets_no_rights(component: str) -> None:
-    docs = render({component: {"serviceAccount": {"create": False}}})
+def test_the_account_of_all_pods_is_there_and_gets_no_rights(component: str, account: dict[str, Any]) -> None:
+    docs = render({component: {"serviceAccount": account}})
     assert pod(docs.one("Deployment", COMPONENTS[component]))["serviceAccountName"] == "default"
     for kind in KINDS:
-        assert COMPONENTS[component] not in [doc["metadata"]["name"] for doc in docs.all(kind)]
+        assert not {COMPONENTS[component], "default"} & {doc["metadata"]["name"] for doc in docs.all(kind)}
 
 
 @pytest.mark.requirement("12.1")

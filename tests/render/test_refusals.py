@@ -10,7 +10,7 @@ import yaml
 
 from tests.render.everything import EVERYTHING, merged
 from tests.render.figures import HPA
-from tests.render.harness import CHART, render, render_error
+from tests.render.harness import CHART, NEWEST, OLDEST, render, render_error
 
 RULES = CHART / "templates" / "_rules.tpl"
 POLICIES = {"networkPolicy": {"enabled": True}}
@@ -1253,6 +1253,12 @@ def test_a_field_that_an_older_cluster_lacks_is_refused_there(source: dict[str, 
         ),
         (boxed(resizePolicy=[RESIZE]), "ingress.extraContainers side.resizePolicy", 33),
         (
+            chosen(mismatchLabelKeys=[]),
+            f"ingress.affinity.podAntiAffinity.{ALWAYS}[0].mismatchLabelKeys",
+            31,
+        ),
+        (boxed(restartPolicyRules=[]), "ingress.extraContainers side.restartPolicyRules", 35),
+        (
             boxed(restartPolicy="Never", restartPolicyRules=[{**RULE, "action": "RestartAllContainers"}]),
             "ingress.extraContainers side.restartPolicyRules",
             36,
@@ -1278,6 +1284,19 @@ def test_what_an_older_cluster_leaves_out_or_refuses_is_refused_there(
 )
 def test_a_field_that_only_sounds_young_is_let_through(source: dict[str, Any]) -> None:
     assert render({"ingress": {"extraVolumes": [{"name": "a", **source}]}}, kube_version="1.28.0")
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_a_key_of_the_users_own_that_sounds_like_a_field_is_let_through(version: str) -> None:
+    words = {"type": "Localhost", "mountPath": "a", "prefix": "2", "sleep": "0", "fraction": "half", "endPort": "9"}
+    words |= {"valueFrom": "a", "value": "b", "cidr": "10.1.2.3_8", "loadBalancerSourceRanges": "a"}
+    words |= {"matchLabelKeys": "a", "labelSelector": "b"}
+    driver = {"name": "disk", "csi": {"driver": "a", "volumeAttributes": words}}
+    own = {"config": words, "service": {"annotations": words}, "extraVolumes": [driver], "nodeSelector": words}
+    triggers = {"enabled": True, "extraTriggers": [{"type": "cron", "metadata": words}], "triggerMetadata": words}
+    replaced = {"type": "Replacement"}
+    values = {"ingress": own, "keda": triggers, "commonAnnotations": words, "podLabels": replaced, "tls": {}}
+    assert render({**values, "affinity": chosen()["affinity"]}, kube_version=version)
 
 
 @pytest.mark.parametrize("network", ["10.1.2.3/8", "::ffff:a00:0/104"])

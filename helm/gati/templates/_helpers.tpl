@@ -177,9 +177,10 @@ namespace: {{ .namespace | default (include "gati.namespace" .root) | quote }}
 {{- include "gati.under" (list "imagePullSecrets" (uniq $names)) -}}
 {{- end }}
 
-{{/* Non-empty when the chart makes the component's ServiceAccount. */}}
+{{/* Non-empty when the chart makes the component's ServiceAccount; every namespace has `default` already. */}}
 {{- define "gati.makesAccount" -}}
-{{- if and (.root.Values.rbac).create (.values.serviceAccount).create }}true{{ end -}}
+{{- $account := .values.serviceAccount | default dict -}}
+{{- if and (.root.Values.rbac).create $account.create (ne $account.name "default") }}true{{ end -}}
 {{- end }}
 
 {{- define "gati.serviceAccountName" -}}
