@@ -193,8 +193,17 @@ def _question(
     if not services:
         return None, "a load: the chart has no Service"
     names = ", ".join(one.name for one in services)
+    if peers := [one.name for one in services if _of_peers(one, workloads)]:
+        return None, f"a load: Service {', '.join(peers)} is there for pods to find each other, ready or not"
     asleep = any(_leads(one, workload) and _asleep(workload) for one in services for workload in workloads.values())
     return None, f"a load: no Service of {names} leads to an open TCP port of a workload" + " with replicas" * asleep
+
+
+def _of_peers(service: Document, workloads: Mapping[str, Document]) -> bool:
+    """Whether by a Service the pods of a StatefulSet find each other before they are ready: no client asks there."""
+    peers = {workload.spec.get("serviceName") for workload in workloads.values()}
+    early = service.spec.get("publishNotReadyAddresses") and service.spec.get("clusterIP") == "None"
+    return bool(early) and service.name in peers
 
 
 def _asleep(workload: Document) -> bool:
@@ -208,6 +217,8 @@ def _choices(
     """Each port of a Service that may be asked, with its rank: the lowest is the best."""
     spec = service.spec
     pods = [_pod(workload) for workload in workloads.values() if _leads(service, workload) and not _asleep(workload)]
+    if not subject.service and _of_peers(service, workloads):
+        return
     for number, port in enumerate(spec.get("ports") or ()):
         told = bool(subject.port) and subject.port in (port.get("name"), str(port.get("port")))
         if port.get("protocol", "TCP") != "TCP" or (subject.port and not told) or not pods:

@@ -165,6 +165,15 @@ def test_what_clients_ask_goes_before_what_peers_and_those_who_watch_ask(service
     assert str(found(workload(port=ports, probe="{httpGet: {port: 8222}}"), *services).question) == asked
 
 
+def test_no_client_asks_where_pods_find_each_other_unless_that_is_told() -> None:
+    early = "clusterIP: None\n  publishNotReadyAddresses: true"
+    peers = service("{port: 7000, targetPort: web}", name="peers", more=early)
+    text = workload("StatefulSet").replace("spec:\n", "spec:\n  serviceName: peers\n", 1)
+    assert found(text, peers).lacks == ("a load: Service peers is there for pods to find each other, ready or not",)
+    assert str(found(text, peers, service("{port: 80, targetPort: web}")).question) == "http / of Service app"
+    assert str(found(text, peers, subject=replace(SUBJECT, service="peers")).question) == "tcp of Service peers"
+
+
 def test_the_path_of_the_probe_is_asked_where_the_root_is_not_answered() -> None:
     question = found(
         workload(probe="{httpGet: {path: /ready, port: web}}"), service("{port: 80, targetPort: web}")
