@@ -73,7 +73,7 @@ _TELLING: Rules = (
     (_HEEDED, r'^metadata\.annotations\["external-dns\.alpha\.kubernetes\.io/(internal-)?hostname"',
      r"^(?!None -> |(?P<names>.*) -> (?P=names)\s*(,|$))",
      "major", "clients that call the name of before reach nothing"),
-    ("Ingress", r'^metadata\.annotations\["[^"]*/((white|allow)list-source-range|auth-(type|url|tls-secret))"',
+    ("Ingress", r'^metadata\.annotations\["[^"]*/auth-(type|url|tls-secret)"',
      "^None -> ", "major", "callers that do not meet it are refused from now on"),
     (_HEEDED, r"^metadata\.annotations", "", "minor", "the controller, or the cloud, acts on it"),
     ("", r"metadata\.annotations", "", "patch", "says something else"),

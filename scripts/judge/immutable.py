@@ -46,10 +46,23 @@ _FIXED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "ResourceQuota"): ("spec.scopes",),
 }
 
+Fixed = tuple[tuple[tuple[str, str], str], ...]
+"""Fields that may not change, each with the group and the kind that it is of."""
+_UNTIL: Mapping[int, Fixed] = {33: ((("apps", "StatefulSet"), "spec.revisionHistoryLimit"),)}
 
-def refused(group: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Found, ...]:
-    """The changes from `old` to `new` that the API server refuses. Both are without defaults that are written out."""
-    found = [_pair(path, old, new) for path in _FIXED.get((group, kind), ())]
+
+def fixed_in(minor: str) -> Fixed:
+    """What may not change in this Kubernetes minor and may in newer ones."""
+    return tuple(one for opened, fields in _UNTIL.items() if int(minor.split(".")[1]) < opened for one in fields)
+
+
+def refused(
+    group: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any], more: Fixed = ()
+) -> tuple[Found, ...]:
+    """The changes from `old` to `new` that the API server refuses, `more` among them. Both are without defaults that
+    are written out."""
+    paths = (*_FIXED.get((group, kind), ()), *(path for where, path in more if where == (group, kind)))
+    found = [_pair(path, old, new) for path in paths]
     found = [one for one in found if one[1] != one[2]]
     special = _SPECIAL.get((group, kind))
     return (*found, *(special(old, new) if special else ()))

@@ -90,6 +90,7 @@ def _checked(kind: str, data: Mapping[str, Any], spec: Mapping[str, Any]) -> Che
     elif kind == "PodDisruptionBudget":
         both = [key for key in ("minAvailable", "maxUnavailable") if spec.get(key) not in (None, "")]
         yield "spec", {key: spec[key] for key in both}, "it may say one of both" if len(both) > 1 else ""
+        yield from _shares("spec", spec)
     elif kind == "Service":
         ports = mappings(spec.get("ports"))
         names = [port.get("name") for port in ports]
@@ -148,10 +149,19 @@ def _replaced(kind: str, spec: Mapping[str, Any]) -> Checked:
     if (strategy.get("type") or "RollingUpdate") != "RollingUpdate":
         why = "rollingUpdate is of another type" if rolling else ""
     yield f"spec.{key}.rollingUpdate", rolling or None, why
+    yield from _shares(f"spec.{key}.rollingUpdate", rolling)
     ready, wait = spec.get("minReadySeconds") or 0, spec.get("progressDeadlineSeconds") or 600
     late = isinstance(ready, int) and isinstance(wait, int) and ready >= wait
     told = "it is not above minReadySeconds" if late and kind == "Deployment" else ""
     yield "spec.progressDeadlineSeconds", wait, told
+
+
+def _shares(path: str, node: Mapping[str, Any]) -> Checked:
+    """How many of several pods: a number, which a text is not, or a percentage."""
+    for key in ("minAvailable", "maxUnavailable", "maxSurge"):
+        value = node.get(key)
+        odd = isinstance(value, str) and value and not re.fullmatch(r"\d+%", value)
+        yield f"{path}.{key}", value, f"{value!r} is text: a number, or a percentage" if odd else ""
 
 
 def _pod(kind: str, data: Mapping[str, Any], pod: Mapping[str, Any]) -> Checked:

@@ -36,7 +36,7 @@ def judge_service(
     if was.get("selector") != now.get("selector"):
         yield _selector(was.get("selector"), now.get("selector"), old, before)
     yield from _led(old, new, before, after)
-    yield from _callers(was, now)
+    yield from _callers("spec.loadBalancerSourceRanges", *(side.get("loadBalancerSourceRanges") for side in (was, now)))
     if one == other == "LoadBalancer":
         yield from _balancer(*(at(side, "metadata.annotations") or {} for side in (old, new)))
     told = was.get("externalIPs"), now.get("externalIPs")
@@ -150,15 +150,15 @@ def _selector(old: Any, new: Any, service: Mapping[str, Any], before: Manifests)
     return "major", "spec.selector", old, new, "other pods are called"
 
 
-def _callers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    """The addresses that a balancer lets in; without any it lets in all."""
-    was, now = (side.get("loadBalancerSourceRanges") or None for side in (old, new))
-    if was != now:
-        sides = [[{"cidr": one} for one in side or ("0.0.0.0/0", "::/0")] for side in (was, now)]
+def _callers(path: str, old: Any, new: Any) -> Iterator[Found]:
+    """The addresses that a balancer or a proxy lets in, a list or a text of them; without any it lets in all."""
+    if (old or None) != (new or None):
+        named = (re.split(r"[,\s]+", side) if isinstance(side, str) else side for side in (old, new))
+        sides = [[{"cidr": one} for one in side or ("0.0.0.0/0", "::/0") if one] for side in named]
         if not _blocks_in(*sides):
-            yield "major", "spec.loadBalancerSourceRanges", was, now, "who calls from elsewhere is refused"
+            yield "major", path, old, new, "who calls from elsewhere is refused"
         elif not _blocks_in(*sides[::-1]):
-            yield "minor", "spec.loadBalancerSourceRanges", was, now, "more callers are let in"
+            yield "minor", path, old, new, "more callers are let in"
 
 
 def _balancer(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
@@ -261,10 +261,11 @@ def _peer_in(peer: Any, others: Sequence[Any]) -> bool:
 
 def _selected_in(peer: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     # Without a selector of namespaces it is the policy's own, without one of pods every pod.
-    own = "namespaceSelector" not in other and "namespaceSelector" not in peer
-    where = own or ("namespaceSelector" in other and "namespaceSelector" in peer)
-    selectors = [(peer.get(key, {}), other.get(key, {})) for key in ("namespaceSelector", "podSelector")]
-    return where and all(selector_in(*pair) for pair in selectors)
+    usual = {"namespaceSelector": _OWN, "podSelector": {}}
+    return all(selector_in(peer.get(key, every), other.get(key, every)) for key, every in usual.items())
+
+
+_OWN = {"matchLabels": {"kubernetes.io/metadata.name": "that of the policy"}}
 
 
 def selector_in(selector: Any, other: Any) -> bool:
@@ -355,6 +356,9 @@ def judge_ingress(
 ) -> Iterator[Found]:
     """What differs in the `spec` of an Ingress, for those who call it."""
     was, now = (side.get("spec") or {} for side in (old, new))
+    notes = [at(side, "metadata.annotations") or {} for side in (old, new)]
+    for key in filter(_LETTING_IN.search, {**notes[0], **notes[1]}):
+        yield from _callers(below("metadata.annotations", key), *(side.get(key) for side in notes))
     told = _ingress_class(old), _ingress_class(new)
     if told[0] != told[1]:
         yield "major", "spec.ingressClassName", *told, "another controller serves it, at another address"
@@ -382,6 +386,9 @@ def judge_ingress(
     if was.get("defaultBackend") != now.get("defaultBackend"):
         told = was.get("defaultBackend"), now.get("defaultBackend")
         yield "major" if told[0] else "minor", "spec.defaultBackend", *told, "all other requests go elsewhere"
+
+
+_LETTING_IN = re.compile(r"/((white|allow)-?list(-source-range)?|inbound-cidrs)$")  # of nginx, HAProxy, a cloud
 
 
 def _ingress_class(ingress: Mapping[str, Any]) -> Any:

@@ -88,10 +88,12 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """What all objects of a comparison share. `namespace` is the release's."""
+    """What all objects of a comparison share. `namespace` is the release's, `fixed` what this Kubernetes keeps as it is
+    and newer ones do not."""
 
     namespace: str = "default"
     noise: Noise = field(default_factory=Noise)
+    fixed: immutable.Fixed = ()
 
 
 def judge_objects(old: Manifests, new: Manifests, scene: Scene) -> Iterator[Reason]:
@@ -152,7 +154,8 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         return
     if kind == definitions.KIND:
         yield from definitions.judge_definition(old, new)
-    fixed = immutable.refused(group, kind, was, now) if "*" not in new.name else ()  # drawn: another one each time
+    named = "*" not in new.name  # else drawn: another one each time
+    fixed = immutable.refused(group, kind, was, now, scene.fixed) if named else ()
     found: list[Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
     found += _structured(kind, was, now, before, after)
     for level, path, one, other, meaning in found:
@@ -281,6 +284,10 @@ def _structured(
         for lacking in sorted(_unmeasured(new, after) - _unmeasured(old, before)):
             meaning = "it takes a share of what is not asked for: nothing scales the pods, unless a LimitRange asks"
             yield "major", "spec.metrics", None, lacking, meaning
+    elif kind == "PrometheusRule":
+        kept = {one for rules in after.all(kind) for one in _rules(rules.spec)}
+        for what, name in sorted({*_rules(mapping(old.get("spec")))} - kept):
+            yield "major", f"spec {what}", name, None, _NO_RULE[what]
     elif kind.endswith("WebhookConfiguration"):
         yield from _asked(old, new)
     elif kind == "ValidatingAdmissionPolicyBinding" and "Deny" in (immutable.at(new, "spec.validationActions") or ()):
@@ -288,6 +295,18 @@ def _structured(
             was, now = (immutable.at(side, path) for side in (old, new))
             if not network.selector_in(now, was):
                 yield "major", path, was, now, "what the policy forbids is refused in more places from now on"
+
+
+_NO_RULE = {
+    "alert": "nobody is told of it any more, and who silences or routes it by this name does so in vain",
+    "record": "who reads the series, such as a dashboard, finds nothing",
+}
+
+
+def _rules(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The alerts and the series of a PrometheusRule, by name."""
+    rules = (rule for group in mappings(spec.get("groups")) for rule in mappings(group.get("rules")))
+    return ((what, str(rule[what])) for rule in rules for what in _NO_RULE if rule.get(what))
 
 
 def _unmeasured(scaler: Mapping[str, Any], manifests: Manifests) -> set[str]:

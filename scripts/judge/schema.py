@@ -54,6 +54,7 @@ _OPAQUE = (
 _CONDITION = ("if", "then", "else")
 _ELSEWHERE = frozenset({"allOf", "anyOf", "oneOf", "if", "$ref", "dependentSchemas", "additionalProperties"})
 """What may name keys beside `properties`, for all that `unevaluatedProperties` knows."""
+_INT32 = 2**31  # the end of what has 32 bits
 _MOST = 200  # depth of schemas inside schemas
 _PAIRED = 16  # alternatives that two lists of them may make together
 
@@ -190,6 +191,9 @@ class Inlined:
             read["type"] = ["integer", "string"]
         if schema.get("nullable") and "type" in read:
             read["type"] = [*_listed(read["type"]), "null"]
+        if self._pruned and read.get("type") == "integer" and read.get("format") == "int32":
+            read |= {"minimum": max(read.get("minimum", -_INT32), -_INT32)}
+            read |= {"maximum": min(read.get("maximum", _INT32 - 1), _INT32 - 1)}
         keeps = read.pop("x-kubernetes-preserve-unknown-fields", False)
         fields = "properties" in read or read.get("type") == "object"
         if self._pruned and fields and "additionalProperties" not in read and not keeps:

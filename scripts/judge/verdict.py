@@ -15,6 +15,7 @@ from scripts.checks.matrix import own_name, spread
 from scripts.core.errors import FindingsError
 from scripts.core.words import many, some
 from scripts.judge.exceptions import Exempt, exempted
+from scripts.judge.immutable import fixed_in
 from scripts.judge.metadata import judge_metadata
 from scripts.judge.noise import Noise, Places, join_clusters
 from scripts.judge.objects import TESTED, Scene, judge_objects
@@ -184,7 +185,7 @@ def _text(value: Any) -> str:
 def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
     """The reasons of every cell, the same ones of several told once with where they hold."""
     usual: Places = []
-    known: dict[tuple[str, str, str], list[Reason]] = {}
+    known: dict[tuple[Any, ...], list[Reason]] = {}
     places: dict[str, tuple[Reason, Places]] = {}
     for cell in sorted(cells, key=lambda cell: cell.further):
         here = (cell.values, cell.minor)
@@ -193,11 +194,11 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
             meaning = f"an installation with these settings cannot be upgraded: {cell.refusal}"
             found = [Reason("major", f"values set {own_name(cell.values)}", "renders", "refused", meaning)]
         else:
-            pair = (cell.old.sha256, cell.new.sha256, cell.release)
+            fixed = tuple(one for one in fixed_in(cell.minor) if cell.old.all(one[0][1]))
+            pair = (cell.old.sha256, cell.new.sha256, cell.release, fixed)
             if pair not in known:
-                known[pair] = list(
-                    judge_objects(cell.old, cell.new, replace(scene, namespace=cell.release or scene.namespace))
-                )
+                here_alone = replace(scene, namespace=cell.release or scene.namespace, fixed=fixed)
+                known[pair] = list(judge_objects(cell.old, cell.new, here_alone))
             found = known[pair]
         if cell.further:  # all that is no matter of what it alone turns on, or of the release's name, is told already
             alike = _nameless if cell.release else _wordless

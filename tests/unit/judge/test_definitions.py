@@ -66,6 +66,16 @@ def test_what_objects_may_say_no_longer(old: dict[str, Any], new: dict[str, Any]
     assert [reason.meaning.partition(" (")[0].partition(";")[0] for reason in found] == [meaning]
 
 
+def test_an_integer_of_fewer_bits_takes_fewer_numbers() -> None:
+    wide, narrow = (definition({"type": "integer", "format": bits}) for bits in ("int64", "int32"))
+    assert {reason.level for reason in judge_definition(wide, narrow)} == {"major"}
+    assert {reason.level for reason in judge_definition(narrow, wide)} == {"minor"}
+    bound = definition({"type": "integer", "format": "int64", "minimum": 1, "maximum": 9})
+    assert not [
+        *judge_definition(bound, definition({"type": "integer", "format": "int32", "minimum": 1, "maximum": 9}))
+    ]
+
+
 @pytest.mark.parametrize(
     ("new", "levels"),
     [

@@ -159,3 +159,25 @@ def test_a_port_that_is_asked_for_by_a_name_that_it_has_no_more() -> None:
     found = [(one.about, one.new) for one in judge_objects(old, new, Scene()) if one.about.endswith("needs")]
     assert found == [("Deployment/x needs", "port http of a"), ("PodMonitor/m needs", "port http")]
     assert not [one for one in judge_objects(new, new, Scene()) if one.about.endswith("needs")]
+
+
+SCRAPED = """apiVersion: v1
+kind: Service
+metadata: {name: x, labels: {a: b}}
+spec: {ports: [{name: metrics, port: 80}, {name: http, port: 81}]}
+---
+"""
+
+
+@pytest.mark.parametrize(
+    ("selector", "needs"), [("{matchLabels: {a: b}}", ["port metricz"]), ("{matchLabels: {a: c}}", [])]
+)
+def test_a_port_that_no_service_of_the_monitor_has(selector: str, needs: list[str]) -> None:
+    text = SCRAPED + MONITOR.replace("podMetricsE", "e").replace("Pod", "Service").replace(
+        "{matchLabels: {a: b}}", selector
+    )
+    old, new, other = (
+        read_manifests(text.replace("port: http", f"port: {it}")) for it in ("metrics", "metricz", "http")
+    )
+    assert [one.new for one in judge_objects(old, new, Scene()) if one.about == "ServiceMonitor/m needs"] == needs
+    assert not [one for one in judge_objects(old, other, Scene()) if one.about == "ServiceMonitor/m needs"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "ClusterRole": ("rbac.authorization.k8s.io/v1", {"rules": []}),
     "Role": ("rbac.authorization.k8s.io/v1", {"rules": []}),
     "Namespace": ("v1", {}),
+    "PrometheusRule": ("monitoring.coreos.com/v1", {}),
     "NetworkPolicy": (
         "networking.k8s.io/v1",
         {"spec": {"podSelector": {"matchLabels": {"a": "b"}}, "policyTypes": ["Ingress"]}},
@@ -602,6 +604,23 @@ def test_what_finds_nothing_any_more(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rules", "about"),
+    [
+        ("[{record: a, expr: up}, {alert: Slow, expr: up, for: 5m}]", ["spec alert", "spec rules"]),
+        ("[{alert: Down, expr: up}, {alert: Slow, expr: up}, {record: b, expr: up}]", ["spec record", "spec rules"]),
+        ("[{alert: Slow, expr: up}, {record: a, expr: up}, {alert: Down, expr: down}]", ["spec rules"]),
+    ],
+)
+def test_an_alert_or_a_series_that_is_gone(rules: str, about: list[str]) -> None:
+    said = "[{alert: Down, expr: up}, {alert: Slow, expr: up}, {record: a, expr: up}]"
+    sides = (
+        [make("PrometheusRule", changes=f"{{spec: {{groups: [{{name: g, rules: {it}}}]}}}}")] for it in (said, rules)
+    )
+    found = {re.sub(r"\.groups.*", " rules", one.about.partition(" ")[2]): one.level for one in judge(*sides)}
+    assert found == {one: "minor" if one == "spec rules" else "major" for one in about}
+
+
+@pytest.mark.parametrize(
     ("old", "new", "replicas", "level"),
     [
         ("maxUnavailable: 1", "maxUnavailable: 2", 2, "major"),  # a drain takes them all
@@ -978,6 +997,7 @@ ONE_POD = "{podSelector: {matchLabels: {a: b, c: d}}}"
         ("[{}]", f"[{{from: [{ONE_POD}]}}]"),
         ("[{from: [{podSelector: {matchLabels: {a: b}}}]}]", f"[{{from: [{ONE_POD}]}}]"),
         ("[{from: [{podSelector: {}}]}]", f"[{{from: [{ONE_POD}]}}]"),
+        ("[{from: [{namespaceSelector: {}}]}]", f"[{{from: [{ONE_POD}]}}]"),
         ("[{from: [{namespaceSelector: {}}]}]", "[{from: [{namespaceSelector: {matchLabels: {a: b}}}]}]"),
         ("[{from: [{namespaceSelector: {}}]}]",
          "[{from: [{namespaceSelector: {}, podSelector: {matchLabels: {a: b}}}]}]"),
@@ -1186,10 +1206,14 @@ NGINX = "nginx.ingress.kubernetes.io/"
         ("Ingress", "", f"{NAMED}a.example", "minor"),
         ("Ingress", "", f"{NGINX}whitelist-source-range: 10.0.0.0/8", "major"),
         ("Ingress", f"{NGINX}whitelist-source-range: 10.0.0.0/8", "", "minor"),
+        ("Ingress", f"{NGINX}whitelist-source-range: '10.0.0.0/8, 192.168.0.0/16'",
+         f"{NGINX}whitelist-source-range: 10.0.0.0/8", "major"),
+        ("Ingress", f"{NGINX}allowlist-source-range: 10.0.0.0/9", f"{NGINX}allowlist-source-range: 10.0.0.0/8",
+         "minor"),
         ("Ingress", "", f"{NGINX}auth-url: https://a.example", "major"),
         ("Ingress", "", f"{NGINX}proxy-body-size: 1m", "minor"),
     ],
-)
+)  # fmt: skip
 def test_annotations_by_which_callers_find_their_way(kind: str, was: str, now: str, level: str) -> None:
     version = {"Service": "v1", "Ingress": "networking.k8s.io/v1"}[kind]
     old, new = (read_manifests(ANNOTATED.format(version, kind, one)) for one in (was, now))

@@ -68,6 +68,19 @@ def test_what_bears_the_version_of_the_cluster_is_told_once() -> None:
     assert len(make_verdict(sides[0], sides[1], alone, source="1.0.0").reasons) == 1
 
 
+def test_what_a_newer_kubernetes_lets_change_is_told_of_the_older_ones() -> None:
+    def pods(more: str) -> Manifests:
+        return read_manifests(f"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: x}}\nspec: {{{more}}}\n")
+
+    sides = [Side({"name": "x", "version": version}, {"values.yaml": {}}) for version in ("1.0.0", "2.0.0")]
+    cells = [Cell("values.yaml", minor, pods(""), pods("revisionHistoryLimit: 3")) for minor in ("1.32", "1.33")]
+    found = make_verdict(sides[0], sides[1], cells, source="1.0.0").reasons
+    assert [(one.level, one.where) for one in found] == [
+        ("major", "values.yaml for 1.32"),
+        ("patch", "values.yaml for 1.33"),
+    ]
+
+
 def test_a_default_that_the_tests_alone_use_is_a_patch() -> None:
     def render(kind: str, image: str) -> Manifests:
         hook = "annotations: {helm.sh/hook: test}, " * (kind == "Pod")
