@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.chart.manifests import Document, Identity, Manifests, mapped, mapping, mappings, nodes
-from scripts.chart.pods import PULL_SECRETS, Reference, pod_spec, referred, selects
+from scripts.chart.pods import PULL_SECRETS, Reference, pod_spec, referred
 from scripts.judge.defaults import BUILT_IN
-from scripts.judge.immutable import at
-from scripts.judge.network import ports_of_pods
+from scripts.judge.network import ports, selected
 from scripts.judge.reason import Reason
 
 _EVERYWHERE = re.compile(
@@ -60,15 +59,15 @@ def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str, str]]:
                 if port not in named:
                     told = f"port {port} of {container.get('name')}"
                     yield one.identity, told, "no port of the container is called so: its probe fails"
-        told, had = "pods", set[Any]()
-        if one.kind == "PodMonitor":
-            had = ports_of_pods(at(one.data, "spec.selector.matchLabels"), manifests)
-        elif one.kind == "ServiceMonitor":
-            near = (it for it in manifests.all("Service") if selects(mapping(one.spec.get("selector")), it.labels))
-            told, had = "Services", {port.get("name") for it in near for port in mappings(it.spec.get("ports"))}
-        for port in _ports([one.spec.get(key) for key in ("podMetricsEndpoints", "endpoints")]) if had else ():
-            if port not in had:
-                yield one.identity, f"port {port}", f"no port of the {told} is called so: Prometheus scrapes nothing"
+        if one.kind in ("PodMonitor", "ServiceMonitor"):
+            had = {port.get("name") for it in selected(one, manifests) for port in ports(it)}
+            for port in _ports([one.spec.get(key) for key in ("podMetricsEndpoints", "endpoints")]) if had else ():
+                if port not in had:
+                    yield (
+                        one.identity,
+                        f"port {port}",
+                        "nothing that it finds calls a port so: Prometheus scrapes nothing",
+                    )
 
 
 def _ports(value: Any) -> Iterator[str]:

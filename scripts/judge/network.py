@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from scripts.chart.manifests import Document, Manifests, mapped, mapping, mappings
 from scripts.chart.pods import directions, matches, pod_spec, pod_template, selects
 from scripts.core.paths import below
+from scripts.judge.defaults import BUILT_IN
 from scripts.judge.immutable import at
 from scripts.judge.reason import Found, Level
 
@@ -106,12 +107,14 @@ def ports_of_pods(selector: Any, manifests: Iterable[Document]) -> set[Any]:
         told
         for one in manifests
         if matches(selector, at(pod_template(one.kind, one.data), "metadata.labels") or {})
-        for port in _pod_ports(one)
+        for port in ports(one)
         for told in (port.get("containerPort"), str(port.get("name") or ""))
     }
 
 
-def _pod_ports(document: Document) -> Iterator[Mapping[str, Any]]:
+def ports(document: Document) -> Iterator[Mapping[str, Any]]:
+    """Those of a Service, or of the pods of a workload."""
+    yield from mappings(document.spec.get("ports"))
     for container in mappings(mapping(pod_spec(document.kind, document.data)).get("containers")):
         yield from mappings(container.get("ports"))
 
@@ -184,8 +187,7 @@ def judge_policy(
     sides = ((old, manifests_before), (new, manifests_after))
     was, now = (_numbered(side.get("spec") or {}, _named_ports(manifests)) for side, manifests in sides)
     if was.get("podSelector") != now.get("podSelector"):
-        meaning = "holds for other pods: what they were sent may be refused"
-        yield "major", "spec.podSelector", was.get("podSelector"), now.get("podSelector"), meaning
+        yield _held(Document(old), Document(new), manifests_before, manifests_after)
     types = [directions(side) for side in (was, now)]
     types[1] -= {one for one in types[1] - types[0] if _open(now, one)}
     if types[1] - types[0]:
@@ -211,10 +213,24 @@ def judge_policy(
             yield "minor", f"spec.{direction}", before, after, "more traffic is let through"
 
 
+def _held(old: Document, new: Document, before: Manifests, after: Manifests) -> Found:
+    """Another selector of a policy: whom it holds for from now on."""
+    was, now = (side.spec.get("podSelector") for side in (old, new))
+    level: Level = "major"
+    meaning = "holds for other pods: what they were sent may be refused"
+    own = [[one.identity for one in selected(*side)] for side in ((old, before), (new, after))]
+    all_in_sight = own[0] or all(BUILT_IN.match(one.identity.group) for one in before)  # operators make pods, too
+    if own[0] == own[1] and all_in_sight and not selector_in(was, now):
+        fewer = selector_in(now, was)
+        level = "minor" if fewer else "patch"
+        meaning = "holds for the same pods of the chart" + ", and for fewer others" * fewer
+    return level, "spec.podSelector", was, now, meaning
+
+
 def _named_ports(manifests: Manifests) -> dict[str, int]:
     """The ports of all pods by name, without those of which pods mean different ones."""
     found: dict[str, set[int]] = {}
-    for port in (port for document in manifests for port in _pod_ports(document)):
+    for port in (port for document in manifests for port in ports(document)):
         if isinstance(port.get("name"), str) and isinstance(port.get("containerPort"), int):
             found.setdefault(port["name"], set()).add(port["containerPort"])
     return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1}
@@ -338,14 +354,18 @@ def added_policy_closes(policy: Document, before: Manifests) -> bool:
     return bool(closed)
 
 
-def selects_none(document: Document, manifests: Manifests) -> bool:
-    """Whether a policy, a budget or a monitor is about no pod that the chart makes, or about no Service of it."""
-    spec, monitor = document.spec, document.kind.endswith("Monitor")
-    selector = spec.get("podSelector" if document.kind == "NetworkPolicy" else "selector") or {}
-    near = [one for one in manifests if monitor or one.namespace == document.namespace]
-    sides = [one.data if one.kind == "Service" else None for one in near]
-    sides = sides if document.kind == "ServiceMonitor" else [pod_template(one.kind, one.data) for one in near]
-    return not any(selects(selector, at(side, "metadata.labels") or {}) for side in sides if side is not None)
+def selected(document: Document, manifests: Manifests) -> list[Document]:
+    """What the chart makes of the pods that a policy, a budget or a monitor is about, or of the Services."""
+    selector = document.spec.get("podSelector" if document.kind == "NetworkPolicy" else "selector") or {}
+    found = []
+    for one in manifests:
+        told = pod_template(one.kind, one.data)
+        if document.kind == "ServiceMonitor":
+            told = one.data if one.kind == "Service" else None
+        near = document.kind.endswith("Monitor") or one.namespace == document.namespace
+        if near and told is not None and selects(selector, at(told, "metadata.labels") or {}):
+            found.append(one)
+    return found
 
 
 # -- routes from outside --------------------------------------------------------------------------

@@ -156,6 +156,9 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         yield from definitions.judge_definition(old, new)
     named = "*" not in new.name  # else drawn: another one each time
     fixed = immutable.refused(group, kind, was, now, scene.fixed) if named else ()
+    if fixed and kind == "Job" and immutable.at(was, "spec.ttlSecondsAfterFinished") is not None:
+        yield Reason("patch", about, None, None, _BRIEF)
+        fixed = ()
     found: list[Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
     found += _structured(kind, was, now, before, after)
     for level, path, one, other, meaning in found:
@@ -165,7 +168,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         told.append('metadata.annotations["helm.sh/resource-policy"]')
     if kind in WORKLOADS:
         yield from _judge_workload(about, kind, was, now)
-    if kind in _FINDING and not network.selects_none(old, before) and network.selects_none(new, after):
+    if kind in _FINDING and network.selected(old, before) and not network.selected(new, after):
         told.append("spec.selector")
         one, other = (immutable.at(side, "spec.selector") for side in (was, now))
         yield Reason("major", f"{about} spec.selector", one, other, f"finds none any more: {_GONE[kind]}")
@@ -235,6 +238,9 @@ def _refused(new: Document, old: Mapping[str, Any]) -> Iterator[Reason]:
             was, before = known.get(path, (None, ""))
             if not before:
                 yield Reason("major", f"{new.identity} {path}", was, value, f"refused by the API server: {why}")
+
+
+_BRIEF = "runs anew; before the old one is over, and gone by its ttlSecondsAfterFinished, an upgrade fails"
 
 
 def _refusal(kind: str, path: str) -> str:
@@ -545,7 +551,7 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
             yield Reason("minor", about, document.kind, None, "stays in the cluster; the release forgets it")
         elif rights.governs(document):
             yield Reason("patch", about, document.kind, None, "what it granted is told by account")
-        elif known and document.kind in _CHOOSING and network.selects_none(document, old):
+        elif known and document.kind in _CHOOSING and not network.selected(document, old):
             yield Reason("patch", about, document.kind, None, "is deleted; it was about no pod of the chart")
         elif document.kind == "Job":
             yield Reason("minor", about, document.kind, None, "is deleted, and nothing does its work any more")

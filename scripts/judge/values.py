@@ -15,7 +15,7 @@ from scripts.chart.pods import quantity
 from scripts.core.paths import key_text
 from scripts.core.yaml_read import merge
 from scripts.judge import schema as schemas
-from scripts.judge.images import is_tagged, judge_image, judge_tag, same_repository
+from scripts.judge.images import is_tagged, judge_image, same_repository
 from scripts.judge.reason import Level, Reason, bears
 from scripts.judge.side import Side, called, versions
 
@@ -36,6 +36,7 @@ _DOT = re.compile(r"\btoYaml \.(?!\w)")  # of what a `with` before it leads to
 _NEAR = 4  # actions after a `with` in which that is looked for
 _TIMING = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
 _REMOTE = re.compile(r'"\$ref": "([a-z]+://[^"#]+)')
+_TAG = re.compile(r"(^|\.)(tag|imagetag)$|image\.version$")
 _DIGEST = re.compile(r"sha\d+:[0-9a-f]{64,}")
 _NOTHING: tuple[Any, ...] = ("", None, {}, [])
 
@@ -272,14 +273,14 @@ def _default_level(
     if all(nothing):
         return "patch", "another way of setting nothing"
     if isinstance(old, str) and isinstance(new, str):
-        if name.casefold() in ("tag", "imagetag") and old and new:
-            return judge_tag(old, new)
+        if (name.casefold() == "digest" and old and new) or (_DIGEST.fullmatch(old) and _DIGEST.fullmatch(new)):
+            return "patch", "another build of the image"
+        if _TAG.search(".".join(path).casefold()) and old and new:
+            return judge_image(f"image:{old}", f"image:{new}")
         if name.casefold().endswith("repository") and old and new and same_repository(old, new):
             return "patch", "another name of the same image"
         if name.casefold().endswith("image") and is_tagged(old) and is_tagged(new):
             return judge_image(old, new)
-        if (name.casefold() == "digest" and old and new) or (_DIGEST.fullmatch(old) and _DIGEST.fullmatch(new)):
-            return "patch", "another build of the image"
         if bears(old, new, versions):
             return "patch", "bears the version"
     if None not in (old, new) and str(old).casefold() == str(new).casefold():

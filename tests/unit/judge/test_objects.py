@@ -323,6 +323,18 @@ def test_a_job_of_a_drawn_name_is_another_one_each_time() -> None:
     assert [reason.level for reason in judge(jobs[:1], jobs[1:])] == ["minor"]
 
 
+@pytest.mark.parametrize(("image", "levels"), [("a:1.0.0", ["patch"]), ("a:1.0.1", ["patch", "patch"])])
+def test_a_job_that_goes_by_itself_may_change(image: str, levels: list[str]) -> None:
+    def once(version: str, image: str) -> Document:
+        template = (
+            f"metadata: {{labels: {{helm.sh/chart: {version}}}}}, spec: {{containers: [{{name: a, image: '{image}'}}]}}"
+        )
+        return make("Job", changes=f"{{spec: {{ttlSecondsAfterFinished: 9, template: {{{template}}}}}}}")
+
+    found = judge([once("x-1.0.0", "a:1.0.0")], [once("x-1.0.1", image)], noise=Noise((("1.0.0", "1.0.1"),)))
+    assert [reason.level for reason in found] == levels
+
+
 def test_a_job_that_went_has_done_its_work() -> None:
     assert [one.level for one in judge([make("Job")], [])] == ["minor"]
     assert [one.level for one in judge([make("Job", name="x-1-0-0")], [make("Job", name="x-1-1-0")])] == ["patch"]
@@ -601,6 +613,30 @@ def test_what_finds_nothing_any_more(kind: str) -> None:
     old, new = (make(kind, changes=f"{{spec: {{selector: {{matchLabels: {{a: {label}}}}}}}}}") for label in "bc")
     (reason,) = judge([*others, old], [*others, new])
     assert (reason.level, reason.about) == ("major", f"{kind}/x spec.selector")
+
+
+@pytest.mark.parametrize(
+    ("labels", "old", "new", "level"),
+    [
+        ("a: b, v: '{}'", "{matchLabels: {a: b, v: '1'}}", "{matchLabels: {a: b, v: '2'}}", "patch"),
+        ("a: b", "{matchLabels: {a: b, v: '1'}}", "{matchLabels: {a: b, v: '2'}}", "patch"),  # none of them, as before
+        ("a: b", "{}", "{matchLabels: {a: b}}", "minor"),
+        ("a: b", "{matchLabels: {a: b}}", "{}", "major"),
+        ("a: b", "{matchLabels: {a: b}}", "{matchLabels: {a: c}}", "major"),
+    ],
+)
+def test_whom_a_policy_holds_for(labels: str, old: str, new: str, level: str) -> None:
+    sides = [
+        [
+            make(
+                "StatefulSet", changes=f"{{spec: {{template: {{metadata: {{labels: {{{labels.format(number)}}}}}}}}}}}"
+            ),
+            Document({**make("NetworkPolicy").data, "spec": {"podSelector": yaml.safe_load(selector)}}),
+        ]
+        for number, selector in ((1, old), (2, new))
+    ]
+    found = {one.about: one.level for one in judge(*sides)}
+    assert found["NetworkPolicy/x spec.podSelector"] == level
 
 
 @pytest.mark.parametrize(
