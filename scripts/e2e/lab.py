@@ -45,6 +45,7 @@ _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _GONE_DEADLINE = 60.0  # of a pod beyond its grace period
 _CLEAN_DEADLINE = 120.0
 # What kubectl says where the server does not take an object, as opposed to not answering.
+_APART = re.compile(r"^---.*$", re.MULTILINE)  # between two documents
 _REFUSED = re.compile(r"is invalid|BadRequest|Forbidden|no matches for kind|unknown field|denied the request")
 # Outside of namespaces, these come and go by themselves, or with the namespaces and Services of other scenarios.
 _MOVING = frozenset(
@@ -348,9 +349,10 @@ class Lab:
         """The values set of that name where it is tested, else the first one."""
         return values if values in self.chosen else self.chosen[0]
 
-    def render(self, namespace: str = "gati-e2e", *, values: str = "") -> Manifests:
+    def render(self, namespace: str = "", *, image: str = "1", values: str = "") -> Manifests:
         """The objects that helm renders of the candidate for this cluster, definitions in crds/ too, unasked."""
-        target = self.target(namespace, values=values)
+        namespace = namespace or "gati-e2e"
+        target = self.target(namespace, image=image, values=values)
         return read_manifests(self.template(target, namespace, definitions=True), namespace)
 
     def drawn(self, target: Target, namespace: str) -> list[str]:
@@ -386,14 +388,20 @@ class Lab:
 
     def apply_dry(self, text: str, namespace: str) -> str:
         """`kubectl apply --dry-run=server` of manifests; the warnings. Raises Broken with what the server refuses."""
-        words = ("apply", "--dry-run=server", "--filename=-", f"--namespace={namespace}")
-        argv = [str(self.tools.kubectl), *words, *self.login.flags("--context")]
-        result = self.runner.run(argv, stdin=text, deadline=120, check=False)
-        if result.status and _REFUSED.search(result.stderr):
-            raise Broken("the API server refuses what the chart renders", found=result.stderr)
-        if result.status:
-            raise CommandFailed(argv, result.status, stderr=result.stderr)
-        return result.stderr
+        places, said = dict[str, list[str]](), ""  # kubectl, other than helm, takes objects of one namespace at a time
+        for part in _APART.split(text):
+            for one in read_manifests(part, namespace):
+                places.setdefault(one.namespace if one.elsewhere else namespace, []).append(part)
+        for place, parts in places.items():
+            words = ("apply", "--dry-run=server", "--filename=-", f"--namespace={place}")
+            argv = [str(self.tools.kubectl), *words, *self.login.flags("--context")]
+            result = self.runner.run(argv, stdin="\n---\n".join(dict.fromkeys(parts)), deadline=120, check=False)
+            if result.status and _REFUSED.search(result.stderr):
+                raise Broken("the API server refuses what the chart renders", found=result.stderr)
+            if result.status:
+                raise CommandFailed(argv, result.status, stderr=result.stderr)
+            said += result.stderr
+        return said
 
     def cluster_objects(self, namespace: str) -> Snapshot:
         """The objects outside of all namespaces, but those of releases in other namespaces than `namespace`.

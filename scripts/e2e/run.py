@@ -257,7 +257,9 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
         notes = [*lab.found.lines(), *([_ALONE] if lab.sources == (lab.candidate,) else [])]
         notes += vanishing(documents, schemas.owned_by_kubernetes, later)
         if own:
-            notes += filter(None, [_bring_images(own, lab.found, runner)])
+            newer = discover(lab.render(home, image=VERSIONS[1]), lab.subject)
+            images = dict.fromkeys((*lab.found.images, *newer.images))
+            notes += filter(None, [_bring_images(own, images, runner)])
             stack.enter_context(provided(lab.api, own.volumes))
         for note in notes:
             work.say(note)
@@ -646,17 +648,17 @@ def discovered(lab: Lab, documents: Sequence[Document]) -> Found:
     return replace(found, outside=tuple(outside))
 
 
-def _bring_images(own: KindCluster, found: Found, runner: Runner) -> str:
-    """Load the images that the local engine holds; which the nodes have to pull, in words, "" for none.
+def _bring_images(own: KindCluster, images: Iterable[str], runner: Runner) -> str:
+    """Load those of `images` that the local engine holds; which the nodes have to pull, in words, "" for none.
 
     Those named by a digest are among the latter: what the engine saves has another one.
     """
     here = [
         image
-        for image in found.images
+        for image in images
         if "@" not in image
         and runner.run(("docker", "image", "inspect", "--format={{.Id}}", image), check=False).status == 0
     ]
     own.load_images(here)
-    rest = [image for image in found.images if image not in here]
+    rest = [image for image in images if image not in here]
     return f"images that the nodes pull themselves: {', '.join(rest)}" if rest else ""

@@ -14,8 +14,9 @@ from typing import Any, cast
 
 import pytest
 
+from scripts.chart.manifests import read_manifests
 from scripts.cluster.api import Api
-from scripts.core.command import Runner
+from scripts.core.command import Result, Runner
 from scripts.core.errors import ClusterError, CommandFailed
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.k6 import LoadEnded, Request
@@ -201,6 +202,22 @@ def test_a_run_that_is_stopped_leaves_nothing_of_its_releases_outside_of_its_nam
     made.clean(cluster, wait=False)
     assert done == [f"uninstall in {name}" for name in made._namespaces if found]
     assert cluster.deleted == ["gati-e2e-a", *(["gati-e2e-web"] if "home" in found else [])]
+
+
+def test_objects_of_several_namespaces_are_accepted_each_in_its_own() -> None:
+    class Kubectl(Runner):
+        def run(self, argv: Any, **more: Any) -> Any:
+            given[argv[4]] = [one.name for one in read_manifests(more["stdin"])]
+            return Result(tuple(argv), 0, "", f"Warning: {argv[4]}\n", 0.0)
+
+    given: dict[str, list[str]] = {}
+    text = "".join(
+        f"---\n# Source: web/{name}\nkind: Role\nmetadata: {{name: {name}{place}}}\n"
+        for name, place in (("a", ""), ("b", ", namespace: kube-system"), ("c", ", namespace: space"), ("d", ""))
+    )
+    made = replace(lab(Cluster()), runner=Kubectl())
+    assert made.apply_dry(text, "space").splitlines() == [f"Warning: {place}" for place in given]
+    assert given == {"--namespace=space": ["a", "c", "d"], "--namespace=kube-system": ["b"]}
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -429,9 +429,9 @@ def test_images_that_the_engine_holds_are_brought_and_the_others_are_told() -> N
 
     loaded: list[str] = []
     own = cast("Any", SimpleNamespace(load_images=loaded.extend))
-    told = smoke._bring_images(own, replace(NOTHING, images=("here", "there", "here@sha256:00")), Engine())
+    told = smoke._bring_images(own, ("here", "there", "here@sha256:00"), Engine())
     assert (loaded, told) == (["here"], "images that the nodes pull themselves: there, here@sha256:00")
-    assert smoke._bring_images(own, replace(NOTHING, images=("here",)), Engine()) == ""
+    assert smoke._bring_images(own, ("here",), Engine()) == ""
 
 
 def test_a_limit_on_slowness_is_a_number_from_one() -> None:
