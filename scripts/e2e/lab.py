@@ -44,8 +44,8 @@ _RUN_LABEL = "gati-e2e/run"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _GONE_DEADLINE = 60.0  # of a pod beyond its grace period
 _CLEAN_DEADLINE = 120.0
-# What kubectl says where the server does not take an object, as opposed to not answering.
 _APART = re.compile(r"^---.*$", re.MULTILINE)  # between two documents
+# What kubectl says where the server does not take an object, as opposed to not answering.
 _REFUSED = re.compile(r"is invalid|BadRequest|Forbidden|no matches for kind|unknown field|denied the request")
 # Outside of namespaces, these come and go by themselves, or with the namespaces and Services of other scenarios.
 _MOVING = frozenset(

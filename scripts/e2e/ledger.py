@@ -214,13 +214,13 @@ def judge(
     objections += [f"no request used a {kind} connection" for kind in kinds if ordered and not counts.get(kind)]
     objections += [f"who knew the Service's address reaches nobody: {one}" for one in asked if one.endswith(ANEW)]
     earlier = [one for one in control or () if begun is not None and one.end <= begun]
+    times = [_times(some) for some in (*parts, earlier, beside)]
     for name, (share, quick, machine) in _SHARES.items():
-        then, now = (_taken(part, share) for part in parts)
-        # What the machine adds is no measure of the chart.
-        usual = max(quick, then - _taken(earlier, share), _taken(beside, share))
+        then, now, lent, taken = (quantile(some, share) for some in times)
+        usual = max(quick, then - lent, taken)  # what the machine adds is no measure of the chart
         if before.requests and now > latency * usual:
             told = f"{name} {now * 1000:.0f} ms"
-            if now <= (most := _taken(beside, machine)):
+            if now <= (most := quantile(times[-1], machine)):
                 why = f"the control: p{machine * 100:.0f} {most * 1000:.0f} ms, beside which a {told} tells nothing"
                 void = (*void, Window(begin, end, why))
                 continue
@@ -266,13 +266,13 @@ def _excuses(
 
 def measure(requests: Iterable[Request]) -> Latency:
     """How long `requests` took; zeros where there are none."""
-    every = list(requests)
-    return Latency(len(every), *(_taken(every, share) for share in (0.5, 0.99, 1.0)))
+    times = _times(requests)
+    return Latency(len(times), *(quantile(times, share) for share in (0.5, 0.99, 1.0)))
 
 
-def _taken(requests: Sequence[Request], share: float) -> float:
-    """The seconds that a share of `requests` did not exceed, 0.0 where there are none."""
-    return quantile(sorted(request.seconds for request in requests), share) if requests else 0.0
+def _times(requests: Iterable[Request]) -> list[float]:
+    """How long each took, in seconds, the quickest first."""
+    return sorted(request.seconds for request in requests)
 
 
 def windows(
@@ -493,5 +493,5 @@ def _slow(request: Request) -> bool:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """What a share of the times in `ordered` do not exceed."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    """What a share of the times in `ordered` do not exceed; 0.0 without any."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

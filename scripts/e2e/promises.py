@@ -160,16 +160,15 @@ def _unavailable(item: Mapping[str, Any] | None) -> Object:
 def selected(lab: Lab, namespace: str, objects: str) -> str:
     """Every selector of a Service or a policy selects pods, and what it leads to is a port that they open."""
     documents, wrong = list(lab.manifest(namespace)), list[str]()
-    hooks = passing_pods(lab.manifest(namespace, hooks=True))
+    hooks = list(passing_pods(lab.manifest(namespace, hooks=True)))
+    pods = functools.cache(lambda space: [*lab.pods(space), *hooks])
     absent = [*_asleep(lab, objects), *passing_pods(documents)]  # they may be selected before they come, and after
     balancing = {one.name for one in documents if one.kind == "Service" and one.spec.get("selector")}
     for document in documents:
         if document.kind == "Service" and document.name in balancing:
-            pods = [*lab.pods(document.namespace or objects), *hooks]
-            wrong += _balanced(lab, document, documents, pods, absent)
+            wrong += _balanced(lab, document, documents, pods(document.namespace or objects), absent)
         elif document.kind == "NetworkPolicy":
-            pods = [*lab.pods(document.namespace or objects), *hooks]
-            wrong += _admitted(lab, document, pods, absent)
+            wrong += _admitted(lab, document, pods(document.namespace or objects), absent)
         elif document.kind == "EndpointSlice":
             service = labels_of(document.data).get("kubernetes.io/service-name")
             if service in balancing:
