@@ -375,7 +375,7 @@ class Repository:
         self._git("tag", *words, name, commit, deadline=_HOOKS)
 
     def remote_url(self) -> str | None:
-        """Where the repository is fetched from: the remote `origin`, or the only one; None without one."""
+        """Where the repository is fetched from; None without a remote."""
         name = self._remote()
         return self._said("remote", "get-url", "--", name) or None if name else None
 
@@ -425,8 +425,10 @@ class Repository:
         return shlex.join(("git", "push", str(remote), branch)) if lacking else ""
 
     def _remote(self) -> str | None:
+        """The remote that the branch comes from, as git has it; else `origin`, or the first."""
         remotes = self._git("remote").stdout.split()
-        return "origin" if "origin" in remotes else remotes[0] if remotes else None
+        own = self.setting(f"branch.{self.branch()}.remote")
+        return next((name for name in (own, "origin", *remotes) if name in remotes), None)
 
     def _remote_head(self, branch: str) -> str | None:
         remote = self._remote()
@@ -617,7 +619,7 @@ def why_absent(path: Path, runner: Runner) -> tuple[str, str | None] | None:
         flags = repository.flags()
         if any(flags.get(name) == "S" for name in held):
             top = posixpath.dirname(inside) if inside in tree else inside
-            run = f"git sparse-checkout add {shlex.quote(top)}, or git sparse-checkout disable"
+            run = f"git sparse-checkout add {shlex.quote(top)} || git sparse-checkout disable"
             return "in HEAD, but not in this sparse checkout", run
         return "in HEAD, but not in the working tree", f"git checkout HEAD -- {shlex.quote(inside)}"
     like = next((name for name in tree if f"{name}/".casefold().startswith(f"{inside}/".casefold())), None)

@@ -41,6 +41,7 @@ _GIT = (  # of what is to be run: in prose the name of a thing follows
     r"\bgit (?=(?:add|am|branch|checkout|cherry-pick|clean|commit|config|fetch|fsck|lfs|log|ls-remote|merge|pull|push"
     r"|rebase|reset|revert|show|sparse-checkout|stash|submodule|switch|tag|update-index)\b(?! --global))"
 )
+_ONE_BY_ONE = re.compile(r"(?:(?:git|invoke|rm|cd|ulimit) (?:(?!, |; ).)+(?:, then |$)){2,}", re.DOTALL)
 Many = list[str] | None  # a repeatable flag: invoke gives the list, and makes one only where the default is None
 CHART = ("chart",)
 REGISTRY = ("chart", "registry", "plain_http")
@@ -210,12 +211,16 @@ class Typed:
         self._name, self._flags, self._bare = name, flags, tuple(bare)
 
     def pasted(self, text: str) -> str:
-        """`text` with whole command lines: what was typed, and its flags where another task of ours takes them."""
+        """`text` with whole command lines: what was typed, and its flags where another task of ours takes them.
+
+        What is nothing but such lines, one after the other, is one that a shell takes.
+        """
         from scripts.core.errors import SAME_COMMAND
 
         text = re.sub(_GIT, lambda _: f"{self.git} ", text)
         text = re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", self._completed, text)
-        return text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *self._words(self._flags)]))
+        text = text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *self._words(self._flags)]))
+        return text.replace(", then ", " && ") if _ONE_BY_ONE.fullmatch(text) else text
 
     def corrected(self, failure: ReleaseError) -> str | None:
         """What to run in place of a call that cannot be meant: its wrong word replaced, or the help."""

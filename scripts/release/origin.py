@@ -32,19 +32,24 @@ from scripts.core.paths import shown
 from scripts.core.progress import Say
 from scripts.core.words import some
 
-_POINTER = b"version https://git-lfs.github.com/spec/"
 FILTERED = "filtered"
+_POINTED, _ENCRYPTED = ": the commit holds a pointer", ": the commit holds it encrypted"
+_STAND_INS = {  # how a commit's content begins that stands for another one
+    b"version https://git-lfs.github.com/spec/": f"{FILTERED} by git-lfs{_POINTED}",
+    b"/annex/objects/": f"{FILTERED} by git-annex{_POINTED}",
+    b"\0GITCRYPT\0": f"{FILTERED} by git-crypt{_ENCRYPTED}",
+}
 FETCHED = "fetched"
 _OTHER, _UNNAMED = "not what its repository serves", "not what Chart.lock or Chart.yaml names"
 IGNORED, UNTRACKED = "ignored by git", "not tracked by git"
 _SPARSE, _ABSENT, _SUBMODULE, _LINKED = "sparse", "absent", "in a submodule", "linked"
 _UNMERGED, _OUTSIDE = "unmerged", "outside of the repository"
-_SKIPPED, _ASSUMED, _POINTED = "(skip-worktree)", "assumed unchanged", "a pointer"
+_SKIPPED, _ASSUMED = "(skip-worktree)", "assumed unchanged"
 _INSIDE, _CALLED = "the inside of a repository", "in HEAD it is called"
 OTHER_SUBMODULE = f"{_SUBMODULE} that is not as the commit names it"
-_ALLOWED = f"or {SAME_COMMAND} --allow-dirty"
+_ALLOWED = "; --allow-dirty takes the folder as it is"
 _NOTHING: Mapping[Path, str] = {}
-STASH = "git add --all && git stash, or git commit"  # with --include-untracked it takes nothing that is to be added
+COMMIT = "git add --all && git commit"
 _REMEDIES = {  # by what a kind of difference has in its words
     _CALLED: "rename {2} as it is called in HEAD",
     _OUTSIDE: "keep {} in the repository",
@@ -56,6 +61,7 @@ _REMEDIES = {  # by what a kind of difference has in its words
     _SKIPPED: "git update-index --no-skip-worktree {}",
     _ASSUMED: "git update-index --no-assume-unchanged {}",
     _POINTED: "add the line '{1} !filter !diff !merge' to .gitattributes, git add --renormalize {0}, and git commit",
+    _ENCRYPTED: "name {} in .helmignore, or take it out of git-crypt",
     FILTERED: "release from a clone that has no such filter",
     _LINKED: "commit what {2} is linked to, or the file itself",
     _INSIDE: "name .git in .helmignore",
@@ -84,7 +90,7 @@ class Difference:
     @property
     def remedy(self) -> str:
         """What takes the difference away."""
-        way = next((way for words, way in _REMEDIES.items() if words in self.kind), STASH)
+        way = next((way for words, way in _REMEDIES.items() if words in self.kind), COMMIT)
         real = self.real or self.path
         return way.format(shlex.quote(real), json.dumps(real, ensure_ascii=False), shlex.quote(self.path))
 
@@ -127,14 +133,14 @@ class Origin:
         return telling(self.copies)
 
 
-def uncommitted(dirty: Sequence[Difference], *, then: str = _ALLOWED) -> GitError:
-    """The refusal of a working tree in which the files `dirty` differ from HEAD; `then` ends what is to be run."""
+def uncommitted(dirty: Sequence[Difference], *, unless: str = _ALLOWED) -> GitError:
+    """The refusal of a working tree in which the files `dirty` differ from HEAD; `unless` says what does without."""
     ways = dict.fromkeys(each.remedy for each in dirty)
     return GitError(
         "the working tree has changes that are not committed",
-        expected="a clean tree, so that a commit says what was released",
+        expected=f"a clean tree, so that a commit says what was released{unless}",
         found="\n".join(some(dirty)),
-        run=f"{'; '.join(list(ways)[:3])}, {then}",
+        run=", then ".join([*list(ways)[:3], SAME_COMMAND]),
     )
 
 
@@ -245,8 +251,8 @@ def differences(
         if not (there and any(ignored(way, way != name or (config.chart / name).is_dir()) for way in ways)):
             found.setdefault(judge.place(name), reason)
     for name in theirs:
-        if copy.held.files.get(name, b"").startswith(_POINTER):
-            found[judge.place(name)] = f"{FILTERED} by git-lfs: the commit holds {_POINTED}"
+        if (stands := _stand_in(copy.held.files.get(name, b""))) is not None:
+            found[judge.place(name)] = stands
     chart = read_chart(config.chart)
     for file in fetched_archives(chart):
         if found.get(path := judge.place(f"charts/{file.name}")) in (IGNORED, UNTRACKED):
@@ -254,7 +260,7 @@ def differences(
     changelog = _of_changelog(config, repository, judge)
     spared = set(map(os.path.realpath, but))
     told = [
-        Difference(path, kind, kind.startswith(FILTERED) and not kind.endswith(_POINTED), judge.real(path))
+        Difference(path, kind, kind.startswith(FILTERED) and kind not in _STAND_INS.values(), judge.real(path))
         for path, kind in sorted({**changelog, **found}.items())
         if kind and (kind.startswith(FILTERED) or os.path.realpath(repository.root / path) not in spared)
     ]
@@ -265,7 +271,7 @@ def differences(
     if all(one.benign or one.fetched for one in others):  # else the folder is packed, and they with it
         told = others
     if refusal is not None and (lacking := [one for one in told if one.lacking]):
-        raise uncommitted(lacking, then=f"then {SAME_COMMAND}") from refusal
+        raise uncommitted(lacking, unless="") from refusal
     if refusal is not None and not told:
         try:
             _packed(helm, copy.folder)  # where only the checkout cannot be packed, the commit is what is packed
@@ -458,7 +464,7 @@ def _packed(helm: Helm, folder: Path) -> dict[str, bytes]:
 
 
 def _alike(folder: Path, copy: Path, held: Committed) -> bool:
-    """Whether the folder has the files of the copy byte for byte, no other ones, and none that is a pointer."""
+    """Whether the folder has the files of the copy byte for byte, no other ones, and none that stands for another."""
     count = 0
     for here, _, names in os.walk(folder, followlinks=True):
         for name in names:
@@ -467,7 +473,12 @@ def _alike(folder: Path, copy: Path, held: Committed) -> bool:
             if not (there.is_file() and file.is_file()) or file.read_bytes() != there.read_bytes():
                 return False
             count += 1
-    return count == len(held.files) and not any(each.startswith(_POINTER) for each in held.files.values())
+    return count == len(held.files) and not any(map(_stand_in, held.files.values()))
+
+
+def _stand_in(content: bytes) -> str | None:
+    """The kind of a file that stands for another, None for any other file."""
+    return next((kind for begin, kind in _STAND_INS.items() if content.startswith(begin)), None)
 
 
 def _listed(folder: Path) -> dict[str, bytes]:

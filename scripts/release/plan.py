@@ -19,6 +19,7 @@ from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
 from scripts.checks.baseline import GIT, last_tagged, last_version, published_versions
 from scripts.checks.validate import Validation, check_chart
+from scripts.core.edits import Edit
 from scripts.core.errors import (
     REFUSED,
     SAME_COMMAND,
@@ -367,12 +368,13 @@ class Release:
         if (begun := repository.unfinished()) is not None:
             raise GitError(
                 f"a git {begun} is not finished here, and the commit of the new version would become part of it",
-                run=f"git {begun} --continue, or git {begun} --abort, then {SAME_COMMAND}",
+                expected=f"its end, or git {begun} --abort",
+                run=f"git {begun} --continue, then {SAME_COMMAND}",
             )
         self._head = self._copies.enter_context(committed_copy(self._config, repository, commit))
         found = self._demand_as_head(bump, repository, changed(self._config, repository))
-        flags = repository.flags(*(edit.path for edit in bump.edits))
-        if passed := sorted(path for path, letter in flags.items() if letter != "H"):
+        unlike = {repository.inside(edit.path) for edit in bump.edits if not _as_planned(edit)}
+        if passed := sorted(path for path, letter in repository.flags().items() if path in unlike and letter != "H"):
             raise GitError(
                 "git is told to pass over files that the new version changes",
                 found="\n".join(passed),
@@ -386,13 +388,13 @@ class Release:
     ) -> tuple[Difference, ...]:
         """What was fetched into the chart. Raises GitError where anything of it, or that is `dirty`, but the files of
         `bump` is not as in HEAD."""
-        own = [edit.path for edit in bump.edits if read_disk(edit.path) in (edit.before, edit.after)]  # of a killed run
+        own = [edit.path for edit in bump.edits if _as_planned(edit)]
         found = differences(self._config, self._helm, repository, self._head, but=own, wrong=self._wrong)
         apart = {*own, *(repository.root / place for one in found for place in (one.path, one.real))}
         others = [one for one in dirty if repository.root / one.path not in apart]
         wrong = [difference for difference in found if not difference.fetched]
         if wrong or others:
-            raise uncommitted([*wrong, *others], then=f"then {SAME_COMMAND}")
+            raise uncommitted([*wrong, *others], unless="")
         return found
 
     def _notes(self, repository: Repository, remote: Remote | None, tag: str) -> Iterator[str]:
@@ -476,7 +478,7 @@ class Release:
         names = ", ".join(map(str, facts.dirty))
         if self._options.allow_dirty:
             return Step("commit", "different", f"allowed: {names}")
-        alone = {"then": f"then {SAME_COMMAND}"} if self._options.part or self._options.tag else {}
+        alone = {"unless": ""} if self._options.part or self._options.tag else {}
         return Step("commit", "different", f"refused after the checks: {names}", uncommitted(facts.dirty, **alone))
 
     def _tested_step(self) -> Step:
@@ -548,7 +550,7 @@ class Release:
             message = f"--tag needs a commit, but {shown(self._config.chart)} is in no git repository that has one"
             return stopped("tag", GitError(message, run="git commit, or release without --tag"), "unknown")
         if facts.dirty and self._options.allow_dirty:
-            error = uncommitted(facts.dirty, then="or release without --tag")
+            error = uncommitted(facts.dirty, unless="; or no --tag")
             return Step("tag", "unknown", "a tag would name a commit without these changes", error)
         remote = facts.remote if facts.remote is not None and facts.remote.commit is not None else None
         tagged, there = facts.origin.repository.tags().get(tag), remote.commit if remote is not None else None
@@ -557,15 +559,15 @@ class Release:
             if tagged is not None:
                 return Step("tag", "same", f"{tag} is at {tagged[:12]}")
             return Step("tag", "absent", f"git tag {tag}" if remote is None else f"take {tag} from {remote.name}")
-        found, fetch, undo = tagged, "", f"git tag --delete {tag} if it was never pushed"
+        found, fetch, undo = tagged, "", f"git tag --delete {tag}, if it was never pushed"
         if remote is not None and there != wanted:
             found, fetch = f"{there} at the remote {remote.name}", f"{remote.fetching(tag)} && "
-            undo = "raise the version"
+            undo = "a higher version"
         error = GitError(
             f"the git tag {tag} is at another commit",
-            expected=f"no such tag, or one at {wanted}" if wanted else "no such tag",
+            expected=f"no such tag{f', or one at {wanted}' if wanted else ''}; else {undo}",
             found=found,
-            run=f"{fetch}git checkout {tag} to release that commit, or {undo}",
+            run=f"{fetch}git checkout {tag}, then {SAME_COMMAND}",  # which releases that commit
         )
         return stopped("tag", error)
 
@@ -788,6 +790,11 @@ def _refused_in_full(registry: Registry) -> Iterator[None]:
             error.message = f"{registry.host} takes nothing that is attached to a chart, as OCI 1.1 has it"
             error.run = "export GATI_ATTACH=false (attach = false in [tool.gati]), which publishes the chart alone"
         raise
+
+
+def _as_planned(edit: Edit) -> bool:
+    """Whether the file is as in HEAD, or as a run that was killed has left it."""
+    return read_disk(edit.path) in (edit.before, edit.after)
 
 
 def _time(moment: datetime) -> str:

@@ -267,7 +267,7 @@ def _other_content(
         f"{reference} is not overwritten: {how}",
         expected=f"nothing, or the archive sha256 {sha256(ours)}",
         found="\n".join(some(_differences(client, reference, ours, helm), _SHOWN)),
-        run="invoke version-bump --part patch, or restore the published chart in the tree",
+        run="invoke version-bump --part patch",
         code=REFUSED,
     )
 

@@ -40,7 +40,7 @@ from scripts.core.errors import (
 from scripts.core.git import Repository, find_repository
 from scripts.front.command import Typed
 from scripts.release.bump import Request, changed, read_bump
-from scripts.release.origin import _REMEDIES, STASH, not_as_served
+from scripts.release.origin import _REMEDIES, COMMIT, not_as_served
 from scripts.release.package import package
 from scripts.release.plan import Options, Release, prepared
 from scripts.release.publish import demand_committed
@@ -198,6 +198,10 @@ DIFFERENCES: dict[str, tuple[Change, str]] = {
         ),
         r"chart/big \(filtered by git-lfs: the commit holds a pointer\)",
     ),
+    "encrypted": (
+        lambda project: (write("chart/big", "\0GITCRYPT\0x")(project), project.commit("Encrypt")),
+        r"chart/big \(filtered by git-crypt: the commit holds it encrypted\)(?s:.*)\n  next: +name chart/big in ",
+    ),
     "linked outside": (linked_outside, r"chart/LICENSE \(linked to ../../theirs, which the commit does not hold\)"),
     "linked to ignored": (linked_to_ignored, r"chart/LICENSE \(linked to ../dist/x, which the commit does not hold\)"),
     "in a linked folder": (untracked_in_linked_folder, r"chart/files/b \(linked to .*lib/b: not tracked by git\)"),
@@ -256,7 +260,12 @@ def removed(project: Project) -> None:
 
 
 def not_in_sparse(project: Project) -> None:
-    project.git("sparse-checkout", "set", "--no-cone", "/CHANGELOG.md")
+    project.git("sparse-checkout", "set", "--no-cone", "/CHANGELOG.md", "/pyproject.toml")
+
+
+def skipped(project: Project) -> None:
+    removed(project)
+    project.git("update-index", "--skip-worktree", *project.git("ls-files", "chart").splitlines())
 
 
 @pytest.mark.parametrize(
@@ -264,6 +273,7 @@ def not_in_sparse(project: Project) -> None:
     [
         (removed, "not in the working tree", "git checkout HEAD -- chart"),
         (not_in_sparse, "not in this sparse checkout", "git sparse-checkout add chart"),
+        (skipped, "not in this sparse checkout", "git sparse-checkout add chart"),
     ],
 )
 def test_a_chart_that_only_head_has(project: Project, change: Change, found: str, command: str) -> None:
@@ -272,7 +282,7 @@ def test_a_chart_that_only_head_has(project: Project, change: Change, found: str
         project.release()
     assert told.value.run is not None
     assert told.value.run.startswith(command)
-    subprocess.run(shlex.split(command), cwd=project.root, check=True, capture_output=True)
+    subprocess.run(told.value.run, shell=True, cwd=project.root, check=True)
     assert project.release().dirty == ()
 
 
@@ -314,18 +324,23 @@ def test_a_chart_whose_submodule_is_not_there_or_that_is_called_otherwise(projec
         ("assumed", "update-index --no-assume-unchanged chart/values.yaml"),
         ("skipped", "update-index --no-skip-worktree chart/values.yaml"),
         ("submodule", "submodule update --init --recursive"),
-        ("untracked", "add --all && git stash"),
-        ("to be added", "add --all && git stash"),
+        ("untracked", "add --all && git commit"),
+        ("to be added", "add --all && git commit"),
     ],
 )
-def test_what_is_to_be_run_takes_the_difference_away(project: Project, kind: str, command: str) -> None:
+def test_what_is_to_be_run_takes_the_difference_away(
+    project: Project, monkeypatch: pytest.MonkeyPatch, kind: str, command: str
+) -> None:
+    monkeypatch.setenv("GIT_EDITOR", "echo Mean it >")
     DIFFERENCES[kind][0](project)
     with pytest.raises(GitError) as told:
         project.release()
-    assert told.value.run is not None
-    assert told.value.run.startswith(f"git {command}")
-    for words in command.split(" && git "):
-        project.git(*words.split())
+    pasted = Typed("release", {}).pasted(str(told.value.run))
+    if kind == "submodule":  # whose changes somebody has to stash before
+        assert pasted.startswith(f"git {command}, once ")
+        pasted = f"git {command} && invoke release"
+    assert pasted == f"git {command} && invoke release"
+    subprocess.run(pasted.removesuffix(" && invoke release"), shell=True, cwd=project.root, check=True)
     if kind in ("assumed", "skipped"):  # git sees the change again, which is committed or dropped
         project.git("checkout", "HEAD", "--", "chart")
     assert project.release().dirty == ()
@@ -475,7 +490,7 @@ def test_what_excludes_a_tag_is_no_way_to_one(project: Project) -> None:
     for tag in (False, True):
         with pytest.raises(GitError, match="not committed") as told:
             project.release(tag=tag)
-        assert ("--allow-dirty" in str(told.value.run)) is not tag
+        assert ("--allow-dirty" in str(told.value.expected)) is not tag
 
 
 def test_dependencies_that_are_fetched_are_packed_as_the_commit_holds_their_folder(project: Project) -> None:
@@ -619,7 +634,7 @@ def test_a_dependency_that_lies_in_the_chart_is_compared(project: Project) -> No
 def test_what_git_is_to_be_run_for_names_the_repository() -> None:
     typed = Typed("release", {})
     typed.git = "git -C there"
-    ways = [typed.pasted(way) for way in (STASH, *_REMEDIES.values())]
+    ways = [typed.pasted(way) for way in (COMMIT, *_REMEDIES.values())]
     assert [way for way in ways if re.search(r"(?<!\.)\bgit (?!-C there )", way)] == []
 
 
@@ -828,14 +843,25 @@ def test_a_repository_without_a_commit_holds_nothing(loose: Project) -> None:
         loose.release(part="minor")
 
 
-def test_a_file_that_git_passes_over_cannot_be_raised(project: Project) -> None:
-    project.git("update-index", "--assume-unchanged", "chart/Chart.yaml")
+def test_a_file_that_git_passes_over_is_raised_unless_that_hides_a_change(project: Project) -> None:
+    page = project.root / "page.md"
+    page.write_text("demo 1.2.0\n")
+    project.git("add", "page.md")
+    project.git("commit", "--quiet", "--amend", "--no-edit")
+    raising = Project(project.work.having(version_files=("page.md",)))
+    project.git("update-index", "--assume-unchanged", "chart/Chart.yaml", "page.md")  # as by core.ignoreStat
     project.git("update-index", "--skip-worktree", "CHANGELOG.md")
-    with pytest.raises(GitError, match=r"(?s)pass over files.*CHANGELOG.md\s+chart/Chart.yaml") as told:
-        project.release(part="minor")
+    page.write_text("our demo 1.2.0\n")
+    with pytest.raises(GitError, match=r"(?s)pass over files.*found: +page.md\n") as told:
+        raising.release(part="minor")
     untouched(project)
     subprocess.run(told.value.run or "", shell=True, cwd=project.root, check=True)
-    assert project.plan(part="minor")["bump"] == "absent"
+    with pytest.raises(GitError, match="not committed"):
+        raising.release(part="minor")
+    project.git("checkout", "--quiet", "page.md")
+    assert raising.release(part="minor").dirty == ()
+    assert project.git("show", "HEAD:page.md", "HEAD:CHANGELOG.md").startswith("demo 1.3.0\n")
+    assert project.git("status", "--porcelain") == ""
 
 
 def test_a_chart_at_the_root(loose: Project) -> None:

@@ -270,7 +270,7 @@ def test_what_git_is_to_do_is_said_for_where_the_chart_is(project: Project, root
     assert told("version-bump", "--part", "patch").endswith(
         f'next: {git} commit --all --message "Release demo 1.2.1" && invoke release\n'
     )
-    assert f"next:     {git} add --all && {git} stash, or {git} commit, or" in told("release")
+    assert f"next:     {git} add --all && {git} commit && invoke release\n" in told("release")
     project.git("checkout", "--quiet", "--detach", "HEAD")
     project.git("stash")
     assert f"make one: {git} switch --create NAME\n" in told("release", "--bump", "patch", "--dry-run")
@@ -293,7 +293,7 @@ def test_publish_holds_to_the_commit_as_well(invoke: Invoke, project: Project) -
     refused = invoke("publish")
     assert refused.returncode == REFUSED
     assert "chart/values.yaml (changed)" in refused.stderr
-    assert refused.stderr.endswith("or invoke publish --chart chart --allow-dirty\n")
+    assert refused.stderr.endswith("git add --all && git commit && invoke publish --chart chart\n")
     assert project.published() == {}
     assert invoke("publish", "--allow-dirty").returncode == 0
     assert list(project.published()) == ["1.2.0"]

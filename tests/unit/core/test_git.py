@@ -614,6 +614,10 @@ def test_where_it_is_fetched_from(repository: Repository) -> None:
     assert repository.remote_url() == "https://up.example/a"
     git(repository.root, "remote", "add", "origin", "https://own.example/a")
     assert repository.remote_url() == "https://own.example/a"
+    git(repository.root, "config", "branch.main.remote", "upstream")
+    assert repository.remote_url() == "https://up.example/a"
+    git(repository.root, "config", "branch.main.remote", ".")
+    assert repository.remote_url() == "https://own.example/a"
 
 
 def test_a_checkout_writes_the_named_files_of_a_commit_and_no_others(repository: Repository, tmp_path: Path) -> None:

@@ -164,9 +164,11 @@ def test_the_same_command_is_what_was_typed() -> None:
     """Beside it, other commands get those flags that they take."""
     typed = Typed("publish", {"json": True, "chart": "a chart", "registry": "oci://host/path", "plain_http": True})
     assert typed.pasted(f"invoke package, then {SAME_COMMAND}") == (
-        "invoke package --chart 'a chart', then "
+        "invoke package --chart 'a chart' && "  # which a shell takes as it is
         "invoke publish --json --chart 'a chart' --registry oci://host/path --plain-http"
     )
+    for words in ("mend the hook", "git pull, since it is behind", "rm a.lock, once no git runs"):
+        assert f"{words}, then invoke publish" in typed.pasted(f"{words}, then {SAME_COMMAND}")
 
 
 def test_a_current_folder_that_is_gone_is_told_in_one_message(root: Path) -> None:
