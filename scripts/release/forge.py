@@ -15,10 +15,10 @@ from scripts.core.errors import MALFORMED, OUTSIDE, REFUSED, SAME_COMMAND, Confi
 from scripts.core.files import sha256
 from scripts.core.semver import highest, is_prerelease
 from scripts.registry.reference import Registry, is_loopback
-from scripts.registry.transport import Answer, Transport
+from scripts.registry.transport import TOO_MANY, Answer, Transport
 from scripts.release.announce import Announced, Step, stopped
 
-_FORM = re.compile(r"(?P<kind>github|gitlab|gitea):(?P<url>https?://[^/\s@]+/)?(?P<project>[\w.-]+(?:/[\w.-]+)+)/?")
+_HOST, _PROJECT = r"(?P<url>https?://[^/\s@]+/)", r"(?P<project>[\w.-]+/[\w.-]+)"
 _LARGEST = 100 << 20  # bytes of a file
 _PAGES = 5  # of a list of releases in which a draft of ours is looked for
 _TYPES = {".tgz": "application/gzip", ".sha256": "text/plain", ".prov": "text/plain", ".json": "application/json"}
@@ -48,16 +48,15 @@ class Made:
 
 def read_forge(text: str, environ: Mapping[str, str], runner: Runner) -> Forge:
     """The forge that `text` names, as `github:OWNER/NAME`. Raises ConfigError, also where there is no token for it."""
-    found = _FORM.fullmatch(text)
-    if found is None or (found["kind"] != "gitlab" and found["project"].count("/") > 1):
+    name, _, there = text.partition(":")
+    kind = {"github": GitHub, "gitlab": GitLab, "gitea": Gitea}.get(name)
+    if kind is None or (found := re.fullmatch(f"{kind.form}/?", there)) is None:
         raise ConfigError(
             "forge names no project",
             expected="github:OWNER/NAME, gitlab:GROUP/NAME, gitea:https://HOST/OWNER/NAME",
             found=repr(re.sub(r"//[^/]*@", "//***@", text)),
         )
-    kind = {"github": GitHub, "gitlab": GitLab, "gitea": Gitea}[found["kind"]]
-    if not (url := (found["url"] or kind.home).rstrip("/")):
-        raise ConfigError("a Gitea has no home of its own", expected="gitea:https://HOST/OWNER/NAME", found=repr(text))
+    url = (found["url"] or kind.home).rstrip("/")
     if urlsplit(url).scheme != "https" and not is_loopback(urlsplit(url).netloc):
         raise ConfigError("a token is not sent without TLS", expected="https://...", found=url)
     token = next((environ[name] for name in kind.tokens if environ.get(name)), "")
@@ -80,6 +79,9 @@ class Forge:
     token: str = field(repr=False)
     tokens: ClassVar[tuple[str, ...]] = ()
     home: ClassVar[str] = ""
+    form: ClassVar[str] = f"{_HOST}?{_PROJECT}"
+    full_name: ClassVar[str] = "full_name"
+    """What the API calls the name of a project with its owner's."""
 
     @property
     def name(self) -> str:
@@ -93,37 +95,54 @@ class Forge:
     def look(self, what: Announced) -> Step:
         """What the forge has of the version."""
         with self._session() as talk:
-            commit = self._tagged(talk, what.tag)
-            if commit is None:
-                return Step(self.name, "unknown", f"waits for the tag {what.tag}: push it, then {SAME_COMMAND}")
-            if what.commit is not None and commit != what.commit:
-                error = ReleaseError(
-                    f"the tag {what.tag} of {self.shown} is at another commit",
-                    expected=what.commit,
-                    found=commit,
-                    run=f"git ls-remote --tags, and release the commit that {what.tag} names",
-                    code=REFUSED,
-                )
-                return stopped(self.name, error)
-            made = self._find(talk, what)
-            if made is None:
-                todo = f"make the release {what.tag} of {self.shown}, with {len(what.files())} files"
-                return Step(self.name, "absent", todo)
-            wrong = [name for name, content in what.files().items() if self._differs(talk, made, name, content)]
-            if wrong:
-                error = ReleaseError(
-                    f"the release {what.tag} of {self.shown} has other content",
-                    expected="the files of this release, or none of that name",
-                    found="\n".join(wrong),
-                    run="see who has put them there; a version that is out is raised, not repaired",
-                    code=REFUSED,
-                )
-                return stopped(self.name, error)
-            missing = self._missing(made, what)
-            if made.draft or missing:
-                left = ", ".join(missing) or "show it"
-                return Step(self.name, "absent", f"finish the release {what.tag} of {self.shown}: {left}")
+            step = self._seen(talk, what)
+            if step.state in ("absent", "unknown"):
+                self._demand_open(talk)
+            return step
+
+    def _seen(self, talk: Talk, what: Announced) -> Step:
+        commit = self._tagged(talk, what.tag)
+        if commit is None:
+            return Step(self.name, "unknown", f"waits for the tag {what.tag}: push it, then {SAME_COMMAND}")
+        if what.commit is not None and commit != what.commit:
+            error = ReleaseError(
+                f"the tag {what.tag} of {self.shown} is at another commit",
+                expected=what.commit,
+                found=commit,
+                run=f"git ls-remote --tags, and release the commit that {what.tag} names",
+                code=REFUSED,
+            )
+            return stopped(self.name, error)
+        made = self._find(talk, what)
+        if made is None:
+            todo = f"make the release {what.tag} of {self.shown}, with {len(what.files())} files"
+            return Step(self.name, "absent", todo)
+        wrong = [name for name, content in what.files().items() if self._differs(talk, made, name, content)]
+        if wrong:
+            error = ReleaseError(
+                f"the release {what.tag} of {self.shown} has other content",
+                expected="the files of this release, or none of that name",
+                found="\n".join(wrong),
+                run="see who has put them there; a version that is out is raised, not repaired",
+                code=REFUSED,
+            )
+            return stopped(self.name, error)
+        missing = self._missing(made, what)
+        if made.draft or missing:
+            left = ", ".join(missing) or "show it"
+            return Step(self.name, "absent", f"finish the release {what.tag} of {self.shown}: {left}")
         return Step(self.name, "same", f"{what.tag} of {self.shown} has {len(what.files())} files of ours")
+
+    def _demand_open(self, talk: Talk) -> None:
+        """Raises ReleaseError where the project is none that a release can be made in, as it says itself."""
+        found = talk.ask("GET", self.api)
+        if found is None:
+            run = f"correct forge, or let {' or '.join(self.tokens)} see the project"
+            raise self.failure("there is no such project, or its token does not see it", "HTTP 404", run)
+        if (known := found[self.full_name]).lower() != self.project.lower():
+            raise self.failure(f"the project is called {known} now", "", f"name that in forge, then {SAME_COMMAND}")
+        if found.get("archived"):
+            raise self.failure("the project is archived, and takes no release", "", "take it out of the archive")
 
     def announce(self, what: Announced) -> str:
         """Make the release unseen, give it its files, and show it; what is there already is taken."""
@@ -154,14 +173,16 @@ class Forge:
 
     def _differs(self, talk: Talk, made: Made, name: str, content: bytes) -> bool:
         """Whether the release has a file of that name which holds something else."""
-        one = next((one for one in made.files if one.name == name and one.done), None)
-        if one is None:
-            return False
-        if one.digest.startswith("sha256:"):
-            return one.digest != f"sha256:{sha256(content)}"
-        if one.size is not None and one.size != len(content):
-            return True
-        return talk.content(one.url, len(content)) != content
+        for one in made.files:
+            if one.name != name or not one.done:
+                continue
+            if one.digest.startswith("sha256:"):
+                same = one.digest == f"sha256:{sha256(content)}"
+            else:
+                same = one.size in (None, len(content)) and talk.content(one.url, len(content)) == content
+            if not same:
+                return True
+        return False
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[Talk]:
@@ -253,12 +274,18 @@ class Talk:
         try:
             return self._transport.send(method, url, authorization=login, **options)
         except RegistryError as error:
-            raise forge.failure(f"{method} is not answered: {error.message}", error.found or "") from error
+            untrusted = "is not trusted" in error.message  # a registry's own authority is not asked about a forge
+            run = "export SSL_CERT_FILE=FILE, with the authorities to trust" if untrusted else SAME_COMMAND
+            raise forge.failure(f"{method} is not answered: {error.message}", error.found or "", run) from error
 
     def _refusal(self, method: str, url: str, answer: Answer) -> ReleaseError:
         forge = self._forge
-        words, run = _words(answer), SAME_COMMAND
-        if answer.status in (401, 403):
+        words, run, host = _words(answer), SAME_COMMAND, urlsplit(forge.url).netloc
+        if "rate limit" in words.lower():  # by GitHub with 403
+            run = TOO_MANY.format(host=host)
+        elif answer.status == 401:
+            run = f"give {' or '.join(forge.tokens)} a token that {host} takes, and that has not expired"
+        elif answer.status == 403:
             run = f"give {' or '.join(forge.tokens)} the right to write releases of {forge.shown}"
         return forge.failure(f"{method} {urlsplit(url).path} is refused", words, run)
 
@@ -282,12 +309,7 @@ class _Drafting(Forge):
 
     def _find(self, talk: Talk, what: Announced) -> Made | None:
         found = talk.ask("GET", f"{self.api}/releases/tags/{quote(what.tag)}")
-        drafts = () if found is not None else self._listed(talk)  # which have a draft, too
-        found = found or next((one for one in drafts if one["tag_name"] == what.tag), None)
         return None if found is None else self._made(found)
-
-    def _listed(self, talk: Talk) -> Iterator[Mapping[str, Any]]:
-        raise NotImplementedError
 
     def _made(self, found: Mapping[str, Any]) -> Made:
         raise NotImplementedError
@@ -312,13 +334,19 @@ class GitHub(_Drafting):
     home = "https://github.com"
 
     @property
+    def _cloud(self) -> str:
+        """The domain of a GitHub that GitHub runs, as github.com or an enterprise's below ghe.com, else ""."""
+        host = urlsplit(self.url).netloc.lower()
+        return host if host == "github.com" or host.endswith(".ghe.com") else ""
+
+    @property
     def hosts(self) -> set[str]:
-        return {*super().hosts, *({"uploads.github.com"} if self.url == self.home else ())}
+        return {*super().hosts, *({f"uploads.{self._cloud}"} if self._cloud else ())}
 
     @property
     def api(self) -> str:
         """A GitHub of one's own has the API below /api/v3."""
-        root = "https://api.github.com" if self.url == self.home else f"{self.url}/api/v3"
+        root = f"https://api.{self._cloud}" if self._cloud else f"{self.url}/api/v3"
         return f"{root}/repos/{self.project}"
 
     def _tagged(self, talk: Talk, tag: str) -> str | None:
@@ -329,6 +357,11 @@ class GitHub(_Drafting):
         if target["type"] == "tag":
             target = talk.ask("GET", f"{self.api}/git/tags/{target['sha']}")["object"]
         return str(target["sha"])
+
+    def _find(self, talk: Talk, what: Announced) -> Made | None:
+        """A draft is not found by its tag, but in the list."""
+        drafts = (self._made(one) for one in self._listed(talk) if one["tag_name"] == what.tag)
+        return super()._find(talk, what) or next(drafts, None)
 
     def _listed(self, talk: Talk) -> Iterator[Mapping[str, Any]]:
         for page in range(1, _PAGES + 1):
@@ -367,9 +400,10 @@ class GitHub(_Drafting):
 
 
 class Gitea(_Drafting):
-    """https://docs.gitea.com/api, also of Forgejo."""
+    """https://docs.gitea.com/api, also of Forgejo; its own links lead to ROOT_URL, whatever we call it."""
 
     tokens = ("GITEA_TOKEN", "FORGEJO_TOKEN")
+    form = rf"(?P<url>https?://[^/\s@]+/(?:[\w.-]+/)*){_PROJECT}"
 
     @property
     def api(self) -> str:
@@ -382,12 +416,9 @@ class Gitea(_Drafting):
         found = talk.ask("GET", f"{self.api}/tags/{quote(tag)}")
         return None if found is None else str(found["commit"]["sha"])
 
-    def _listed(self, talk: Talk) -> Iterator[Mapping[str, Any]]:
-        yield from talk.ask("GET", f"{self.api}/releases", query=(("draft", "true"), ("limit", "50"))) or []
-
     def _made(self, found: Mapping[str, Any]) -> Made:
         files = tuple(
-            File(one["name"], one["browser_download_url"], one.get("size"), "", str(one["id"]))
+            File(one["name"], f"{self.url}/attachments/{one['uuid']}", one.get("size"), "", str(one["id"]))
             for one in found.get("assets") or []
         )
         return Made(str(found["id"]), files, bool(found["draft"]))
@@ -404,6 +435,8 @@ class GitLab(Forge):
 
     tokens = ("GITLAB_TOKEN",)
     home = "https://gitlab.com"
+    form = rf"{_HOST}?(?P<project>[\w.-]+(?:/[\w.-]+)+)"
+    full_name = "path_with_namespace"
 
     @property
     def api(self) -> str:

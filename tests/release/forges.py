@@ -38,7 +38,9 @@ class Forge:
     meddle: Callable[[Request], Reply | None] = lambda _: None
     asked: list[str] = field(default_factory=list)
     ids: Any = field(default_factory=lambda: itertools.count(1))
-    login = ""
+    project: dict[str, Any] | None = field(default_factory=lambda: {"archived": False})
+    login = root = ""
+    full_name = "full_name"
 
     def answer(self, request: Request) -> Reply:
         self.asked.append(f"{request.method} {request.path}")
@@ -52,6 +54,8 @@ class Forge:
             return instead
         parts = urlsplit(request.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if (request.method, parts.path) == ("GET", self.root):
+            return said(404) if self.project is None else said(200, {self.full_name: PROJECT, **self.project})
         return self.api(request, parts.path, query)
 
     def api(self, request: Request, path: str, query: dict[str, str]) -> Reply:
@@ -137,10 +141,8 @@ class Gitea(Forge):
             tag = unquote(rest.removeprefix("/tags/"))
             return said(200, {"name": tag, "commit": {"sha": self.tags[tag]}}) if tag in self.tags else said(404)
         if method == "GET" and rest.startswith("/releases/tags/"):
-            found = [one for one in self.shown() if one["tag_name"] == unquote(rest.rpartition("/")[2])]
+            found = [one for one in self.releases if one["tag_name"] == unquote(rest.rpartition("/")[2])]
             return said(200, found[0]) if found else said(404, {"message": "The target couldn't be found."})
-        if method == "GET" and rest == "/releases":
-            return said(200, self.releases if query.get("draft") == "true" else self.shown())
         if method == "GET" and path.startswith("/attachments/"):
             return Reply(200, self.files[path.rpartition("/")[2]])
         if method == "POST" and rest == "/releases":
@@ -158,9 +160,10 @@ class Gitea(Forge):
             assert part.get_param("name", header="content-disposition") == "attachment"
             number, content = next(self.ids), part.get_payload(decode=True)
             self.files[str(number)] = content
-            url = f"http://{self.host}/attachments/{number}"
+            url = "http://root-url.example/team/charts/releases/download/"  # by which it is called inside is another
             one["assets"].append(
-                {"id": number, "name": query["name"], "size": len(content), "browser_download_url": url}
+                {"id": number, "uuid": f"{number}", "name": query["name"], "size": len(content)}
+                | {"browser_download_url": f"{url}{one['tag_name']}/{query['name']}"}
             )
             return said(201, one["assets"][-1])
         if method == "PATCH" and rest.startswith("/releases/"):
@@ -176,6 +179,7 @@ class Gitea(Forge):
 class GitLab(Forge):
     login = "Bearer"
     root = "/api/v4/projects/team%2Fcharts"
+    full_name = "path_with_namespace"
 
     def api(self, request: Request, path: str, query: dict[str, str]) -> Reply:
         method, rest = request.method, path.removeprefix(self.root)

@@ -87,6 +87,21 @@ def test_what_names_no_project_is_refused_without_its_login(project: Project, te
     assert "s3cret" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "api"),
+    [
+        ("gitea:https://git.example/forge/a/b/", "https://git.example/forge/api/v1/repos/a/b"),
+        ("gitlab:https://git.example/a/b/c", "https://git.example/api/v4/projects/a%2Fb%2Fc"),
+        ("github:https://git.example/a/b", "https://git.example/api/v3/repos/a/b"),
+        ("github:https://acme.ghe.com/a/b", "https://api.acme.ghe.com/repos/a/b"),
+        ("github:a/b", "https://api.github.com/repos/a/b"),
+    ],
+)
+def test_where_the_api_of_a_project_is(project: Project, text: str, api: str) -> None:
+    tokens = {f"{kind.upper()}_TOKEN": "t" for kind in FORGES}
+    assert read_forge(text, tokens, project.runner).api == api
+
+
 class TestForge:
     def test_waits_for_the_tag_and_then_makes_the_release_once(self, announced: Project, forge: Any) -> None:
         assert announced.plan(tag=True)[forge.kind] == "unknown"
@@ -186,6 +201,36 @@ class TestForge:
         place.announce(what)
         assert (made["name"], len(assets), assets[-1]["name"]) == ("By hand", 2, gone["name"])
 
+    @pytest.mark.parametrize("tagged", [True, False])
+    @pytest.mark.parametrize(
+        ("there", "words"),
+        [
+            (None, r"there is no such project.*\n.*_TOKEN see the project"),
+            ({"archived": True}, "is archived"),
+            ({"full_name": "team/helm", "path_with_namespace": "team/helm"}, "is called team/helm now"),
+        ],
+    )
+    def test_a_project_that_takes_no_release_is_told_before_the_push(
+        self, place: Place, what: Announced, forge: Any, tagged: bool, there: dict[str, Any] | None, words: str
+    ) -> None:
+        forge.project = there
+        forge.tags = forge.tags if tagged else {}
+        with pytest.raises(ReleaseError, match=f"(?s){words}"):
+            place.look(what)
+
+    @pytest.mark.parametrize("forge", ["github", "gitea"], indirect=True)
+    def test_a_second_file_of_the_same_name_is_looked_at_too(self, place: Place, what: Announced, forge: Any) -> None:
+        place.announce(what)
+        (made,) = forge.releases
+        made["assets"].append({**made["assets"][0], "size": 1})
+        assert place.look(what).state == "different"
+
+    @pytest.mark.parametrize("forge", ["github"], indirect=True)
+    def test_who_asks_too_often_is_told_to_wait(self, place: Place, what: Announced, forge: Any) -> None:
+        forge.meddle = lambda _: Reply(403, b'{"message": "API rate limit exceeded for installation"}')
+        with pytest.raises(ReleaseError, match=r"(?s)rate limit.*wait until 127\.0\.0\.1:\d+ takes more requests"):
+            place.look(what)
+
     @pytest.mark.parametrize("forge", ["github"], indirect=True)
     @pytest.mark.parametrize(
         ("shown", "latest"),
@@ -257,7 +302,7 @@ class TestForge:
     ) -> None:
         monkeypatch.setenv(f"{forge.kind.upper()}_TOKEN", "of-somebody-else")
         with pytest.raises(
-            ReleaseError, match=r"(?s)is refused.*HTTP 401, Bad credentials.*_TOKEN.* the right to"
+            ReleaseError, match=r"(?s)is refused.*HTTP 401, Bad credentials.*_TOKEN.* has not expired"
         ) as told:
             announced.release(tag=True)
         assert "of-somebody-else" not in str(told.value)
@@ -273,7 +318,7 @@ def writes_of(kind: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "text", ["github", "github:one", "http://x/y", "gitea:a/b", "bitbucket:a/b", "github:http://h/a/b"]
+    "text", ["github", "github:one", "http://x/y", "gitea:a/b", "bitbucket:a/b", "github:http://h/a/b", "github:a/b/c"]
 )
 def test_a_forge_that_names_no_project(project: Project, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
