@@ -32,6 +32,7 @@ VARIABLES = {
     "GITEA_TOKEN, FORGEJO_TOKEN": "The same for Gitea and Forgejo.",
     "COSIGN_PASSWORD": "In place of GATI_SIGNING_PASSWORD, where that is not set.",
     "SIGSTORE_ID_TOKEN, ACTIONS_ID_TOKEN_REQUEST_URL, BUILDKITE_AGENT_ACCESS_TOKEN": "By CI, for `keyless`.",
+    "GOOGLE_SERVICE_ACCOUNT_NAME, SPIFFE_ENDPOINT_SOCKET": "Whose token cosign gets, for `keyless`.",
     "HELM_REGISTRY_CONFIG, HELM_CONFIG_HOME, XDG_CONFIG_HOME, DOCKER_CONFIG": "Where registry logins are, as for helm.",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "The proxy of registries and forges; in small letters, too.",
     "SSL_CERT_FILE, SSL_CERT_DIR": "The authorities to believe in place of the system's.",

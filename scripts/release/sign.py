@@ -27,11 +27,18 @@ KEYLESS = "keyless"
 _CONTENT = {"dev.sigstore.bundle.content": "dsse-envelope"}
 _ENV = "env://"
 _PUBLIC = "--key with a public key in PEM"
+_ROOT = "--trusted-root with what cosign trusted-root create writes"
 _CORRECT = "correct signing_key, or cosign generate-key-pair"
+_PROVE = "see that the job's token is for the audience sigstore and has not expired"
 _TRIAL = "https://example.org/trial/v0"
 _DEADLINE = 120.0  # seconds; a KMS or Fulcio is asked over the network
-# What says that a job can prove who it is; without one cosign would open a browser.
-_TOKENS = ("SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "BUILDKITE_AGENT_ACCESS_TOKEN")
+# By which cosign finds that a job can prove who it is: variables, and what an agent on the machine leaves.
+_TOKENS = (
+    *("SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "BUILDKITE_AGENT_ACCESS_TOKEN"),
+    *("GOOGLE_SERVICE_ACCOUNT_NAME", "SPIFFE_ENDPOINT_SOCKET"),
+)
+_TOKEN_FILES = (Path("/var/run/sigstore/cosign/oidc-token"), Path("/tmp/spire-agent/public/api.sock"))  # noqa: S108
+_BY_TOKEN = ("--fulcio-auth-flow=token",)  # and by nothing else: it would send nobody to a browser, and wait
 _OFFLINE = ("--tlog-upload=false", "--use-signing-config=false")  # a key needs no log to be checked
 
 
@@ -53,6 +60,8 @@ class Trust:
             raise ConfigError("half an identity is given", expected="--identity and --issuer")
         if self.root and not self.identity:
             raise ConfigError("--trusted-root is for certificates", expected="--identity and --issuer beside it")
+        if self.root and not Path(self.root).is_file():
+            raise ConfigError(f"there is no trusted root at {self.root}", expected=_ROOT)
 
     def __bool__(self) -> bool:
         return bool(self.key or self.identity)
@@ -82,7 +91,7 @@ def demand_key(config: Config, environ: Mapping[str, str] = os.environ) -> None:
         return
     if not config.attach:
         raise ConfigError("signatures are attached, and attach is off", run="leave out signing_key, or attach = false")
-    if key == KEYLESS and not any(environ.get(name) for name in _TOKENS):
+    if key == KEYLESS and not (any(map(environ.get, _TOKENS)) or any(file.exists() for file in _TOKEN_FILES)):
         raise ConfigError(
             "signing_key is keyless, and no token here says who we are",
             expected="a CI job that may have one (GitHub: permissions id-token: write; GitLab: id_tokens)",
@@ -107,7 +116,7 @@ def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mappin
     """
     demand_key(work.config, environ)
     key = work.config.signing_key
-    how = () if key == KEYLESS else ("--key", key, *_OFFLINE)
+    how = _BY_TOKEN if key == KEYLESS else ("--key", key, *_OFFLINE)
     env = {key.removeprefix(_ENV): environ[key.removeprefix(_ENV)]} if key.startswith(_ENV) else {}
     password = next((environ[name] for name in SIGNING_PASSWORDS if name in environ), "")
     with temporary("sign") as scratch:
@@ -118,9 +127,9 @@ def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mappin
             work.runner.run(argv, env=env, stdin=password, deadline=_DEADLINE)
             content = bundle.read_bytes()
         except CommandFailed as error:
-            said = (error.stderr.strip().splitlines()[-1:] or ["cosign gives no reason"])[0].removeprefix("Error: ")
+            said = _reason(error.stderr)
             locked = "decrypt" in said or "password" in said
-            run = _CORRECT if "reading key" in said else None
+            run = _CORRECT if "reading key" in said else _PROVE if "token" in said else None
             run = f"set {SIGNING_PASSWORDS[0]} to the passphrase of {key}" if locked else run
             raise ToolError(f"cosign cannot sign with {key}", found=said, run=run, doctor="") from error
         except OSError as error:
@@ -167,13 +176,24 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
         answer = work.runner.run([*argv, *about, *how], stdin="", deadline=_DEADLINE, check=False)
     if answer.status == 0:
         return ""
-    words = [line for line in answer.stderr.strip().splitlines() if line.strip()] or ["cosign gives no reason"]
-    found = next((line for line in reversed(words) if line.startswith("Error:")), words[-1])
+    found = _reason(answer.stderr)
     if "fetch verifier public key" in found:
-        raise ToolError(f"{trust.key} gives no public key", found=found.removeprefix("Error: ")[:500])
+        raise ToolError(f"{trust.key} gives no public key", found=found)
+    if found.startswith("setting trusted material"):  # so no signature was looked at
+        if trust.root:
+            raise ConfigError(f"{trust.root} is no trusted root", expected=_ROOT, found=found)
+        raise ToolError("sigstore's trusted root cannot be had", found=found, run="give it by --trusted-root FILE")
     if "loading public key" in found:
         raise ConfigError(f"{trust.key} is no public key", expected=_PUBLIC, found=found[:200], run="cosign public-key")
-    return f"{_expired(signed)}{found.removeprefix('Error: ')[:500]}"
+    return f"{_expired(signed)}{found}"
+
+
+def _reason(stderr: str) -> str:
+    """Why cosign has failed, by its own words."""
+    words = [line for line in stderr.splitlines() if line.strip()] or ["cosign gives no reason"]
+    return next((line for line in reversed(words) if line.startswith("Error: ")), words[-1]).removeprefix("Error: ")[
+        :500
+    ]
 
 
 def _expired(signed: Signed) -> str:

@@ -182,7 +182,7 @@ def test_what_no_commit_holds_is_not_published(project: Project, where: str) -> 
 
     record = project.release(allow_dirty=True)
     assert list(record.dirty) == [where]
-    with pytest.raises(GitError, match="without --tag"):
+    with pytest.raises(GitError, match="or no --tag"):
         project.release(allow_dirty=True, tag=True)
 
 

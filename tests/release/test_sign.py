@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,13 +21,14 @@ from cryptography.x509.oid import NameOID
 
 from scripts.core.command import SIGNING_PASSWORDS, Runner
 from scripts.core.config import Config, load_config
-from scripts.core.errors import ConfigError, FindingsError, ToolError
+from scripts.core.errors import ConfigError, FindingsError, ReleaseError, ToolError
 from scripts.registry.embedded import registry_for
 from scripts.registry.referrers import BUNDLE_PREDICATE
 from scripts.release.evidence import RECORD
 from scripts.release.plan import Options, prepared
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
 from scripts.release.sign import BUNDLE, Trust, demand_key, demand_signable, fault_of, read_bundle
+from scripts.release.sign import Signed as Bundle
 from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, STATEMENT_TYPE, TEST_RESULT
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace, open_workspace
@@ -197,15 +198,46 @@ def test_what_cosign_attests_beside_ours_spoils_nothing(signed: Signed, shelf: S
     shelf.prove(trust=Trust(key=str(signed.key)), require=("signature", "provenance")).demand()
 
 
-def test_a_key_that_cannot_be_fetched_is_no_verdict(
-    signed: Signed, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = tmp_path / "cosign"
-    script.write_text("#!/bin/sh\necho 'Error: could not fetch verifier public key: no credentials' >&2\nexit 1\n")
-    script.chmod(0o755)
+@pytest.fixture
+def failing(signed: Signed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Makes cosign end with the words that are given; returns the file in which it writes how it was called."""
+    script, called = tmp_path / "cosign", tmp_path / "called"
+
+    def fail(words: str) -> Path:
+        told = f"echo 'Error: {words}' >&2; echo 'error during command execution: {words}' >&2"
+        script.write_text(f"#!/bin/sh\necho \"$@\" > '{called}'\n{told}\nexit 1\n")
+        script.chmod(0o755)
+        return called
+
     monkeypatch.setattr(type(signed.tools), "path", lambda tools, name: script if name == "cosign" else Path(name))
+    return fail
+
+
+def test_a_key_that_cannot_be_fetched_is_no_verdict(shelf: Shelf, failing: Callable[[str], Path]) -> None:
+    failing("could not fetch verifier public key: no credentials")
     with pytest.raises(ToolError, match="gives no public key"):
         shelf.prove(trust=Trust(key="awskms:///alias/x"))
+
+
+@pytest.mark.parametrize(("root", "fault"), [(False, ToolError), (True, ConfigError)])
+def test_without_a_trusted_root_there_is_no_verdict(
+    signed: Signed, tmp_path: Path, failing: Callable[[str], Path], root: bool, fault: type[ReleaseError]
+) -> None:
+    failing("setting trusted material: no such mirror")
+    (file := tmp_path / "root.json").write_text("{}")
+    trust = Trust(identity="me", issuer="https://issuer.example.org", root=str(file) if root else "")
+    told = Bundle(SIGNATURE, {}, "certificate", b"{}")
+    with pytest.raises(fault, match=r"(?s)trusted root.*found: +setting trusted material: no such mirror"):
+        fault_of(signed.shelf.project.work, told, "sha256:" + "7" * 64, trust)
+
+
+def test_a_token_that_is_not_taken_is_told_and_nobody_is_sent_to_a_browser(
+    signed: Signed, failing: Callable[[str], Path]
+) -> None:
+    called = failing("getting signer: token is expired")
+    with pytest.raises(ToolError, match=r"(?s)keyless.*found: +getting signer: token is expired.*has not expired"):
+        demand_signable(signed.shelf.project.work.having(signing_key="keyless"), {"SIGSTORE_ID_TOKEN": "old"})
+    assert "--fulcio-auth-flow=token" in called.read_text().split()
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"dsseEnvelope": 1}', b"[" * 100_000, b"\xff"])
@@ -267,7 +299,8 @@ def test_what_cannot_sign_is_refused_first(tmp_path: Path, key: str, told: str) 
         demand_key(config, {})
     with pytest.raises(ConfigError, match="attach is off"):
         demand_key(replace(config, attach=False), {})
-    demand_key(replace(config, signing_key="keyless"), {"SIGSTORE_ID_TOKEN": "x"})
+    for name in ("SIGSTORE_ID_TOKEN", "GOOGLE_SERVICE_ACCOUNT_NAME", "SPIFFE_ENDPOINT_SOCKET"):
+        demand_key(replace(config, signing_key="keyless"), {name: "x"})
     demand_key(replace(config, signing_key="awskms:///alias/key"), {})
 
 
@@ -278,6 +311,7 @@ def test_what_cannot_sign_is_refused_first(tmp_path: Path, key: str, told: str) 
         {"identity": "b"},
         {"issuer": "c"},
         {"key": "a", "root": "r"},
+        {"identity": "b", "issuer": "c", "root": "nowhere.json"},
     ],
 )
 def test_a_trust_that_cannot_be_meant_is_refused(words: dict[str, Any]) -> None:
