@@ -24,7 +24,7 @@ from scripts.core import files, json_read
 from scripts.core.config import Config
 from scripts.core.errors import MALFORMED, REFUSED, ChartError
 from scripts.core.owner import temporary
-from scripts.core.yaml_read import load_texts
+from scripts.core.yaml_read import flaw_of, load, load_texts
 
 RECORD = "package.json"
 UNDATED = 315532800  # seconds since 1970: 1980-01-01, the first day that every archive format can hold
@@ -130,9 +130,10 @@ def chart_metadata(data: bytes, what: str) -> dict[str, Any]:
         expected = "a Chart.yaml in its one folder"
         raise ChartError(f"{what} is no chart archive", expected=expected, found=inside or "nothing")
     try:
+        load(found[0])  # what a key `<<` names, which is a text here, may be none that helm reads
         metadata = load_texts(found[0])
     except yaml.YAMLError as error:
-        raise ChartError(f"{what}: its Chart.yaml is not valid YAML", found=str(error).splitlines()[0]) from error
+        raise ChartError(f"{what}: its Chart.yaml is not valid YAML", found=flaw_of(error)) from error
     facts = metadata if isinstance(metadata, dict) else {}
     older = [content for name, content in members.items() if re.fullmatch(r"[^/]+/requirements\.yaml", name)]
     with contextlib.suppress(yaml.YAMLError, TypeError):

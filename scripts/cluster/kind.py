@@ -21,6 +21,7 @@ from scripts.containers.image_load import load_images
 from scripts.containers.leftovers import CLUSTER_LABEL, SHARED, empty_shared, remove
 from scripts.containers.node_image import NodeImage, node_image
 from scripts.core.command import Runner
+from scripts.core.config import Config
 from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout, ReleaseError
 from scripts.core.files import sha256, write_atomic
 from scripts.core.interrupt import cleaning, interruptible, put_right
@@ -35,7 +36,6 @@ from scripts.workspace import Workspace
 ZONES = ("a", "b", "c")
 ZONE_LABEL = "topology.kubernetes.io/zone"
 PREFIX = "gati-e2e-"
-_KEPT = "kept-"
 _POD_SUBNET = "10.244.0.0/16"
 SERVICE_SUBNET = "10.96.0.0/16"  # kind's own
 _CREATE_DEADLINE = 300.0  # seconds; 30 s on two idle cores
@@ -102,6 +102,17 @@ def demand_reachable_nodes(system: str = sys.platform) -> None:
         )
 
 
+def kept_prefix(config: Config) -> str:
+    """What the cluster is called that a checkout keeps, but for its recipe."""
+    return f"{PREFIX}{config.checkout}-kept-"
+
+
+def kept_lock(config: Config) -> contextlib.AbstractContextManager[None]:
+    """Nobody else has that cluster. Raises ClusterError."""
+    what = "the cluster that this checkout kept"
+    return locked(config.dist / "e2e/.kept-cluster.lock", what=what, deadline=0, error=ClusterError)
+
+
 @contextlib.contextmanager
 def cluster(work: Workspace, *, keep: bool = False) -> Iterator[KindCluster]:
     """A cluster whose nodes and DNS are ready and that knows the operators' custom resources.
@@ -124,7 +135,7 @@ def cluster(work: Workspace, *, keep: bool = False) -> Iterator[KindCluster]:
 
         def end() -> None:
             if keep and complete:
-                say(f"cluster {name} is kept: kubectl --kubeconfig {maker.kubeconfig(name)}")
+                say(f"cluster {name} is kept until invoke down --all: kubectl --kubeconfig {maker.kubeconfig(name)}")
             else:
                 with cleaning(f"deleting the cluster {name}"):
                     maker.delete(name, settle=0 if complete else _SETTLE)
@@ -216,17 +227,16 @@ def inotify_hint() -> str | None:
 
 class _Maker:
     def __init__(self, work: Workspace, image: NodeImage) -> None:
-        self._folder = work.config.dist / "e2e"
+        self._config, self._folder = work.config, work.config.dist / "e2e"
         self._toolchain = toolchain = work.tools
         self._runner, self._say, self._image = work.runner, work.say, image
         self._kind = toolchain.path("kind")
         self._document = kind_config(image, cgroup_v1=not _CGROUP_V2.exists())
-        self._prefix = f"{PREFIX}{work.config.checkout}-"
         own = Path(__file__).read_text(encoding="utf-8")
         recipe = json.dumps([self._document, own, *map(toolchain.version, CRD_SETS)])
-        self.kept_name = f"{self._prefix}{_KEPT}{sha256(recipe)[:8]}"
+        self.kept_name = f"{kept_prefix(work.config)}{sha256(recipe)[:8]}"
         # It says whose the cluster is: one that outlives its process belongs to nobody.
-        self.fresh_name = f"{self._prefix}{mark()}-{secrets.token_hex(1)}"
+        self.fresh_name = f"{PREFIX}{work.config.checkout}-{mark()}-{secrets.token_hex(1)}"
 
     def kubeconfig(self, name: str) -> Path:
         return self._folder / f"{name}.kubeconfig"
@@ -237,10 +247,9 @@ class _Maker:
     def kept(self, stack: contextlib.ExitStack, *, keep: bool) -> str | None:
         """The cluster that an earlier run of this checkout kept, if it answers; one that is outdated goes."""
         names = self._runner.run((self._kind, "get", "clusters"), deadline=60).stdout.split()
-        mine = [name for name in names if name.startswith(self._prefix + _KEPT)]
+        mine = [name for name in names if name.startswith(kept_prefix(self._config))]
         if mine or keep:
-            lock, what = self._folder / ".kept-cluster.lock", "the cluster that this checkout kept"
-            stack.enter_context(locked(lock, what=what, deadline=0, error=ClusterError))
+            stack.enter_context(kept_lock(self._config))
         for name in mine:
             if name == self.kept_name and self._answers(name):
                 return name

@@ -46,17 +46,20 @@ class Leftover:
         return f"{self.kind} {self.name}"
 
 
-def find(work: Workspace) -> tuple[Leftover, ...]:
-    """What runs left that are gone, of every checkout here: programs first, then what they had made."""
-    return (*_programs(), *_of_engine(work), *_folders(work))
+def find(work: Workspace, *, also: tuple[str, ...] = ()) -> tuple[Leftover, ...]:
+    """What runs left that are gone, of every checkout here: programs first, then what they had made.
+
+    So is what is called `also...`, which a run has left on purpose.
+    """
+    return (*_programs(), *_of_engine(work, also), *_folders(work, also))
 
 
-def remove(work: Workspace) -> tuple[Leftover, ...]:
+def remove(work: Workspace, *, also: tuple[str, ...] = ()) -> tuple[Leftover, ...]:
     """Remove it, saying so; what was removed. Raises EngineError for what is still there after two minutes."""
     removed: dict[str, Leftover] = {}
 
     def gone() -> bool:
-        found = find(work)
+        found = find(work, also=also)
         for line in _told([left for left in found if left.id not in removed]):
             work.say(line)
         for left in found:
@@ -65,7 +68,7 @@ def remove(work: Workspace) -> tuple[Leftover, ...]:
         return not found
 
     def there() -> str:
-        return ", ".join(map(str, find(work)))
+        return ", ".join(map(str, find(work, also=also)))
 
     what = "what killed runs left to be gone"
     wait = functools.partial(until, gone, what=what, deadline=_DEADLINE, interval=0.2, state=there, error=EngineError)
@@ -93,9 +96,9 @@ def _told(found: list[Leftover]) -> Iterator[str]:
             yield from (f"removing {kind} {name}: the run that it belonged to is gone" for name in names)
 
 
-def _of_nobody(name: str) -> bool:
-    """Whether a name bears the mark of a process that is gone."""
-    return any(orphaned(mark) for mark in _MARKED.findall(name))
+def _of_nobody(name: str, also: tuple[str, ...]) -> bool:
+    """Whether a name bears the mark of a process that is gone, or begins with `also`."""
+    return name.startswith(also) or any(orphaned(mark) for mark in _MARKED.findall(name))
 
 
 def _programs() -> Iterator[Leftover]:
@@ -111,7 +114,7 @@ def _programs() -> Iterator[Leftover]:
             yield Leftover("program", f"{Path(argv[0]).name} {' '.join(argv[1:4])} ({entry.name})", entry.name)
 
 
-def _of_engine(work: Workspace) -> Iterator[Leftover]:
+def _of_engine(work: Workspace, also: tuple[str, ...]) -> Iterator[Leftover]:
     forms = {"container": "{{.ID}}", "network": "{{.ID}}", "volume": "{{.Name}}"}
     for kind, form in forms.items():
         every = ("--all",) if kind == "container" else ()
@@ -123,15 +126,15 @@ def _of_engine(work: Workspace) -> Iterator[Leftover]:
             except (CommandFailed, ToolError):  # no engine: then it has nothing of ours
                 return
             for identity, owner in (line.split("\t", 1) for line in lines):
-                if _of_nobody(owner):
+                if _of_nobody(owner, also):
                     yield Leftover(kind, f"{identity} of {owner}", identity, label == CLUSTER_LABEL)
 
 
-def _folders(work: Workspace) -> Iterator[Leftover]:
+def _folders(work: Workspace, also: tuple[str, ...]) -> Iterator[Leftover]:
     cache, dist = work.config.cache_dir, work.config.dist
     for place in (Path(tempfile.gettempdir()), cache, *cache.glob("*"), dist, dist / "e2e"):
         for path in sorted(place.glob("*")):
-            if _of_nobody(path.name) and (path.is_dir() or path.suffix == ".kubeconfig"):
+            if _of_nobody(path.name, also) and (path.is_dir() or path.suffix == ".kubeconfig"):
                 yield Leftover("folder" if path.is_dir() else "file", str(path), str(path))
 
 

@@ -55,17 +55,18 @@ def up(
 
 @command(
     example="--dry-run",
-    all_="Remove what killed runs of any checkout left on this machine, too.",
+    all_="Remove the cluster that --keep-cluster left, and what killed runs of any checkout left here, too.",
     dry_run="Only show what would go.",
 )
 def down(work: Workspace, all_: bool = False, dry_run: bool = False) -> Shown:
     """Stop the compose stack and remove all that belongs to it."""
+    from scripts.cluster.kind import kept_lock, kept_prefix
     from scripts.containers import leftovers
 
-    with stack_of(work) as stack:
+    with kept_lock(work.config) if all_ else contextlib.nullcontext(), stack_of(work) as stack:
         running = [str(container.name) for container in stack.containers()]
         if not dry_run:
             stack.down()
-    left = (leftovers.find if dry_run else leftovers.remove)(work) if all_ else ()
+        left = (leftovers.find if dry_run else leftovers.remove)(work, also=(kept_prefix(work.config),)) if all_ else ()
     if dry_run:
         yield "\n".join([*running, *map(str, left)]) or "nothing is running"

@@ -61,6 +61,7 @@ def test_a_good_one() -> None:
         ({"demo/Chart.yaml": "name: [demo]\nversion: 1.0.0\n"}, "a mapping with name and version"),
         ({"demo/Chart.yaml": "a: [\n"}, "is not valid YAML"),
         ({"demo/Chart.yaml": "[" * 200_000}, "is not valid YAML"),
+        ({"demo/Chart.yaml": 'name: a\nversion: 1.0.0\nannotations:\n  <<: "true"\n'}, "mappings for merging"),
         ({"demo/Chart.yaml": f"{GOOD}maintainers: [1]\n"}, "has a wrong type"),
         ({"demo/Chart.yaml": f"{GOOD}annotations: [a]\n"}, "has a wrong type"),
         ({"demo/Chart.yaml": f"{GOOD}dependencies: all\n"}, "has a wrong type"),

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,6 +94,25 @@ def test_programs_and_folders_of_a_killed_process_go(killed: str, work: Workspac
     assert list((tmp_path / "tmp").iterdir()) == [mine]
     assert not kubeconfig.exists()
     assert running("gpg-agent", killed), "what may be meant to stay stays"
+
+
+@pytest.mark.parametrize("also", [(), ("gati-e2e-abcdef-kept-",)])
+def test_what_was_kept_on_purpose_goes_where_that_is_asked_for(work: Workspace, also: tuple[str, ...]) -> None:
+    class Engine(Runner):
+        def run(self, argv: Any, **_: Any) -> Any:
+            listed = [f"{name}\t{name}" for name in sorted(there)] if argv[1:3] == ("container", "ls") else []
+            if "rm" in argv:
+                there.discard(argv[-1])
+            return SimpleNamespace(stdout="\n".join(listed))
+
+    names = [f"gati-e2e-{name}" for name in ("abcdef-kept-12345678", "fedcba-kept-12345678")]
+    there, folder = set(names), work.config.dist / "e2e"
+    for name in names:
+        (folder / f"{name}.volumes").mkdir(parents=True)
+    leftovers.remove(replace(work, runner=Engine()), also=also)
+    left = names[len(also) :]
+    assert sorted(there) == left
+    assert sorted(path.stem for path in folder.iterdir()) == left
 
 
 @pytest.mark.parametrize(("count", "lines"), [(2, 3), (9, 1)])
