@@ -21,7 +21,15 @@ def notes_file(config: Config, chart: str) -> Path:
 
 
 def notes(
-    package: Package, *, changelog: Path, judged: str, reference: str, digest: str, commit: str | None, registry: str
+    package: Package,
+    *,
+    changelog: Path,
+    judged: str,
+    reference: str,
+    digest: str,
+    commit: str | None,
+    registry: str,
+    plain_http: bool,
 ) -> str:
     """The notes as Markdown, with the verdict (`judged`) and what a `changelog` says. Raises ChangelogError."""
     parts = [f"# {package.title}\n"]
@@ -33,7 +41,7 @@ def notes(
     if judged:
         parts.append(judged.rstrip() + "\n")
     address = reference.rpartition(":")[0]
-    pull = f"{shlex.quote(address)} --version {shlex.quote(package.version)}"
+    pull = shlex.join([address, "--version", package.version, *["--plain-http"] * plain_http])
     if registry != EMBEDDED:  # which is gone with its run
         devel = (
             "\n\nIt is a pre-release: nobody gets it who does not name it." if is_prerelease(package.version) else ""

@@ -597,6 +597,7 @@ class Release:
                 digest=package.manifest_digest,
                 commit=facts.origin.commit,
                 registry=self._where,
+                plain_http="--plain-http" in self._flags,  # the other flags name files of this machine
             )
         metadata = chart_metadata(facts.archive, package.path.name)
         return Announced(package, facts.archive, metadata, self._tag, facts.origin.commit, told, reference)

@@ -626,7 +626,7 @@ def test_notes_say_what_changed_what_it_means_and_how_to_get_it(project: Project
         notes = (project.config.dist / "release-notes.md").read_text()
     assert notes.startswith("# demo 1.3.0\n\n### Added\n\n- A second replica\n")
     assert "| `values.yaml: replicas` |" in notes or "replicas" in notes
-    assert f"helm upgrade --install demo {registry.prefix}/demo --version 1.3.0\n" in notes
+    assert f"helm upgrade --install demo {registry.prefix}/demo --version 1.3.0 --plain-http\n" in notes
     assert f"echo '{record.sha256}  demo-1.3.0.tgz' | sha256sum --check" in notes
     assert f"| digest | `{record.digest}` |" in notes
 
