@@ -92,6 +92,11 @@ class Load:
         """The same, of a load that may have been stopped."""
         return tuple(self._requests)
 
+    def longest(self, since: float) -> float:
+        """The seconds that the slowest request under way from `since` on took, or takes so far."""
+        took = [one.seconds for one in self.requests() if one.end >= since]
+        return max((*took, *(time.time() - one.at for one in self._asking.copy().values())), default=0.0)
+
     def _follow(self) -> None:
         """Read what was added to the results since the last time, up to the last whole line."""
         with self._reading, contextlib.suppress(FileNotFoundError), self._results.open("rb") as file:

@@ -28,7 +28,7 @@ from scripts.e2e.timeline import (
 
 ENOUGH = 3000  # requests below which a load proves nothing
 SLOW = 1.0  # seconds from which a request is told, though it is not lost
-STOOD = 2.0  # seconds from which on the control did not wait for a busy machine: a node stood still, and that is void
+STOOD = 2.0  # seconds without an answer in which the control did not wait for a busy machine: a node stood still
 # From so many seconds on the control says that the machine is short of something. What answers at once in a
 # thousandth of that waits for nothing else. It excuses what was lost after as long a wait at that time. What is
 # refused at once did not wait for the machine, and where neither lost anything, it was slow and no more.
@@ -174,6 +174,7 @@ def judge(
     service: str,
     *,
     since: float = 0.0,
+    settled: float = 0.0,
     begun: float | None = None,
     enough: int = ENOUGH,
     kinds: Sequence[str] = KINDS,
@@ -185,18 +186,24 @@ def judge(
 ) -> Ledger:
     """The ledger of `requests` that went to `service`, joined to the pod and EndpointSlice `changes` meanwhile.
 
-    Changes until `since` tell what there was at the beginning: they are the cause of nothing. `begun` is when what is
-    under test began. `control` are the requests of the control meanwhile, sent `rate` a second of each kind. `cut` are
-    those that were under way when the load was ended.
+    Changes until `since` tell what there was at the beginning: they are the cause of nothing. What ended before the
+    load had `settled` says nothing but that it was lost, and not even that where the machine is to blame. `begun` is
+    when what is under test began. `control` are the requests of the control meanwhile, sent `rate` a second of each
+    kind. `cut` are those that were under way when the load was ended.
     """
     ordered = sorted(requests, key=lambda request: request.at)
     events = timeline(changes)
     begin, end = (ordered[0].at, max(request.end for request in ordered)) if ordered else (0.0, 0.0)
-    void = _standstills(ordered, cut, rate)
+    early, late = list[Request](), list[Request]()
+    for request in ordered:
+        (early if request.end < settled else late).append(request)
+    void, spared = _standstills(late, cut, rate), list[Window]()
     if control is not None and ordered:
         control = [request for request in control if request.end >= begin and request.at <= end]
-        void = (*_excuses(ordered, control, events, rate), *void)
-    valid = [request for request in ordered if not _within(request, void)]
+        spared += _excuses(early, control, events, rate)
+        void = (*_excuses(late, [one for one in control if one.end >= settled], events, rate), *void)
+    valid = [request for request in early if request.failed and not _within(request, spared)]
+    valid += [request for request in late if not _within(request, void)]
     parts = list[Request](), list[Request]()  # before, during
     for request in valid:
         parts[begun is None or request.end > begun].append(request)
@@ -254,14 +261,32 @@ def judge(
 def _excuses(
     load: Sequence[Request], control: Sequence[Request], events: Sequence[Event], rate: int
 ) -> Iterator[Window]:
-    """The times in which the machine is to blame for what was lost: the control stood, or waited for as long."""
+    """The times in which the machine is to blame for what was lost, or would be: the control stood, or was as slow."""
+    if not load:
+        return
     begin, end = load[0].at, load[-1].at
     stood = [_lasting(window, events) for window in windows(control, begin, end, rate=rate, slow=STOOD)]
-    yield from stood
+    for window in stood:
+        told = Window(max(window.begin, begin), min(window.end, end), window.why)
+        if any(request.failed for request in load if _within(request, (window,))) or _silent(control, told):
+            yield window
     lost = [request for request in load if request.failed and not _within(request, stood)]
     for window in windows(control, begin, end, rate=rate, slow=STRAINED):
         if {request.seconds >= STRAINED for request in lost if _within(request, (window,))} == {True}:
             yield window  # all of them waited, and some there were
+
+
+def _silent(control: Sequence[Request], window: Window) -> bool:
+    """Whether the control lost something in it, or one of its places answered nobody for as long as a node stands.
+
+    A busy machine answers some at any time, however late: where nothing was lost either, that hides nothing.
+    """
+    ends: dict[str, list[float]] = {request.target: [window.begin, window.end] for request in control}
+    for request in (one for one in control if _within(one, (window,))):
+        ends[request.target].append(min(request.end, window.end))
+        if request.failed:
+            return True
+    return not ends or any(b - a >= STOOD for times in ends.values() for a, b in pairwise(sorted(times)))
 
 
 def measure(requests: Iterable[Request]) -> Latency:

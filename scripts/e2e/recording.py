@@ -20,6 +20,9 @@ from scripts.e2e.subject import Question
 from scripts.e2e.timeline import WATCHED
 
 _BEFORE = 3.0  # seconds of load before what is under test begins, to compare with
+# Seconds for which that is put off until nothing of these is slow: a load that begins on a busy machine is itself in
+# the way, of pods that have just come up above all.
+_SETTLING = 20.0
 
 
 class Recording:
@@ -87,6 +90,8 @@ def record(
             stack.enter_context(outside.followed())
         running = stack.enter_context(load(k6, runner, targets, results, question=question, kinds=kinds, rate=rate))
         running.go_on(running.begin + _BEFORE)
+        while running.longest(time.time() - _BEFORE) >= SLOW and time.time() < running.begin + _SETTLING:
+            running.go_on(time.time() + 0.2)
         begun, recording = time.time(), Recording(running, outside)
         try:
             yield recording
@@ -98,6 +103,7 @@ def record(
                 watch.changes(),
                 question.service,
                 since=since,
+                settled=begun - _BEFORE,
                 begun=begun,
                 enough=0 if recording.cut else enough,
                 kinds=kinds,

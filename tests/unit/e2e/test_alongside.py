@@ -78,7 +78,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *statuses: int, error: str = "") -> l
         kinds = itertools.cycle(more["kinds"])
         ends = ((status, "" if status else error) for status in statuses)
         requests = [Request(now, 0.01, next(kinds), targets[0], *end, behind="web-1") for end in ends]
-        yield SimpleNamespace(all=lambda: requests, cut=[], begin=now, go_on=lambda _: None)
+        yield SimpleNamespace(all=lambda: requests, cut=[], begin=now, go_on=lambda _: None, longest=lambda _: 0.0)
 
     monkeypatch.setattr(recording, "load", load)
     return given

@@ -65,6 +65,15 @@ def test_what_is_under_way_at_the_end_is_told_with_how_long_it_was(tmp_path: Pat
     assert {one.user for one in load.all()} == {0, 2}
 
 
+def test_the_slowest_request_may_still_be_under_way(tmp_path: Path) -> None:
+    process = Process(tmp_path / "requests.jsonl")
+    load = Load(cast("Any", process), tmp_path / "requests.jsonl")
+    process.say("", ago=10)
+    assert [round(load.longest(time.time() - seconds)) for seconds in (5, 20)] == [0, 1]
+    process.begin(1, ago=4)
+    assert round(load.longest(time.time() - 1)) == 4
+
+
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_load_that_ends_by_itself_is_told_from_one_that_never_began(tmp_path: Path, begun: bool) -> None:
     process = Process(tmp_path / "requests.jsonl", lives=False)

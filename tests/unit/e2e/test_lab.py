@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from scripts.e2e.discover import NOTHING
 from scripts.e2e.k6 import LoadEnded, Request
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.outside import asked
+from scripts.e2e.recording import record
 from scripts.e2e.report import Journal, LoadFailed, Unproven
 from scripts.e2e.subject import Question, Subject
 
@@ -272,9 +274,11 @@ class Load:
     """A load of which the requests of a second are there whenever somebody looks."""
 
     cut: Sequence[Request] = ()
-    begin = 0.0
+    went_on = 0
+    slow = 0.1
 
     def __init__(self, status: int) -> None:
+        self.begin = time.time()
         self.found = [
             Request(at=float(at), seconds=0.1, status=status, kind="new", target="t", pod="p", version="1", behind="b")
             for at in range(300)
@@ -284,9 +288,30 @@ class Load:
         return self.found
 
     def go_on(self, end: float) -> None:
-        pass
+        self.went_on += 1
+
+    def longest(self, since: float) -> float:
+        return self.slow if self.went_on < 4 else 0.1  # seconds
 
     all = requests
+
+
+def test_what_is_under_test_begins_when_the_load_has_settled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    running = Load(200)
+    running.slow = 5.0
+    monkeypatch.setattr("scripts.e2e.recording.load", lambda *_, **__: contextlib.nullcontext(running))
+    with record(
+        tmp_path,
+        Runner(),
+        cast("Any", Cluster()),
+        "space",
+        targets=["t"],
+        results=tmp_path / "r",
+        question=Question("web"),
+        rate=1,
+        note=lambda _: None,
+    ):
+        assert running.went_on == 4
 
 
 def test_a_load_that_ends_by_itself_proves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -428,7 +428,24 @@ def test_a_control_that_was_slow_for_a_moment_voids_nothing_that_was_not_lost() 
     busy = control(0, 300, request(20, seconds=1.5))
     assert judged(seen=busy).passed
     assert judged(GIVEN_UP, seen=busy).void
-    assert judged(seen=control(0, 300, request(20, seconds=2.5))).void, "a node that stood still"
+    busy = control(0, 300, request(20, seconds=2.5))
+    assert judged(seen=busy).passed, "it answered others meanwhile"
+    assert judged(REFUSED, seen=busy).void
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        control(0, 300, request(20.1, seconds=2.5), without=(20, 22.5)),
+        control(0, 300, request(20, seconds=2.5, target="http://other/"), request(30, target="http://other/")),
+        control(0, 300, without=(17, 20)),
+        control(0, 200),
+        [],
+    ],
+    ids=["nobody was answered", "at one of its places", "nothing was sent", "it ended before", "it was gone"],
+)
+def test_a_control_that_stood_still_voids_even_what_was_not_lost(seen: list[Request]) -> None:
+    assert judged(seen=seen).void
 
 
 def test_a_loss_outside_of_the_void_window_stays_a_loss() -> None:
@@ -468,6 +485,19 @@ def test_a_window_lasts_until_the_pods_that_it_took_away_are_ready_again(
     lost, seen = request(40, status=503), control(0, 300, request(20, seconds=2))
     ledger = judge([*steady(0, 300), lost], changes, SERVICE, control=seen, rate=10)
     assert (ledger.void, ledger.failed) == (void, 0 if void else 1)
+
+
+def test_what_a_busy_machine_costs_before_the_load_has_settled_is_left_out() -> None:
+    busy = control(0, 300, *(request(one, seconds=0.6) for one in range(300)))
+    assert judged(GIVEN_UP, seen=busy, begun=40).void
+    ledger = judged(GIVEN_UP, seen=busy, settled=GIVEN_UP.end + 1, begun=40)
+    assert (ledger.passed, ledger.failed, ledger.voided, ledger.incidents) == (True, 0, 1, ())
+    for settled, told in ((0, False), (70, True)):  # nor is it a measure of what comes later
+        slow = (*slowed(0.8, 0), *slowed(0.8))
+        assert bool(judged(*slow, seen=control(), settled=settled, begun=90).objections) == told
+    assert judged(REFUSED, seen=busy, settled=30, begun=40).failed == 1
+    assert judged(GIVEN_UP, seen=control(), settled=30, begun=40).failed == 1
+    assert judged(REFUSED, seen=control(0, 300, request(19, seconds=3)), settled=40, begun=43).passed
 
 
 def test_without_a_control_every_loss_counts() -> None:
