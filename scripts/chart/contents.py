@@ -21,9 +21,9 @@ from scripts.core.yaml_read import mapping_in
 INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, which are no templates
 _ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
 _REMOTE = re.compile(rb'"\$ref"\s*:\s*"(https?://[^"#]+)')
-_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_ACTION = re.compile(r"\{\{-?\s*(?:/\*.*?\*/|(\w*).*?)\s*-?\}\}", re.DOTALL)  # what it begins with, but for a comment
+_OPENING = ("if", "with", "range", "block", "define")
 _SIGN = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\.|.", re.DOTALL)  # of a pattern
-_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _ACTION_LINE = re.compile(r"^.*\{\{.*\n?", re.MULTILINE)
 _DEFINITION = re.compile(r"\bkind[\"']?: *[\"']?CustomResourceDefinition\b")
 _DOCUMENT = re.compile(r"^---.*$", re.MULTILINE)
@@ -211,16 +211,38 @@ def _as_go(pattern: str) -> str:
     )
 
 
+def gives_objects(file: str) -> bool:
+    """Whether helm looks for objects in what comes of a template of that name: all but helpers and notes."""
+    return not file.startswith("_") and not file.endswith("NOTES.txt")
+
+
 def renders(file: str, text: str) -> bool:
     """Whether a template of that name may give an object: it is no helper, no notes, and no mere refusal."""
-    if file.startswith("_") or file == "NOTES.txt" or file.endswith(".tpl"):
+    if not gives_objects(file):
         return False
-    text = _COMMENT.sub("", text)
+    text, _ = apart(text)
     literal = re.sub(r"^\s*(#.*|---\s*)$", "", _ACTION.sub("", text), flags=re.MULTILINE)
     if literal.strip():
         return True
-    actions = _ACTION.findall(text)
+    actions = [action[0] for action in _ACTION.finditer(text) if action[1] is not None]
     return bool(actions) and not any(re.search(r"\b(fail|required)\b", action) for action in actions)
+
+
+def apart(text: str) -> tuple[str, str]:
+    """A template without what it defines, which is rendered where it is included, if anywhere; and that."""
+    left, defined, depth, begin, after = "", "", 0, -1, 0
+    for action in _ACTION.finditer(text):
+        if action[1] == "define" and not depth:
+            begin = action.start()
+        if action[1] in _OPENING:
+            depth += 1
+        elif action[1] == "end":
+            depth -= 1
+            if begin >= 0 and not depth:
+                left += text[after:begin]
+                defined += text[begin : action.end()]
+                begin, after = -1, action.end()
+    return left + text[after:], defined
 
 
 def _defined(text: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.chart.contents import Contents, read_contents, renders
+from scripts.chart.contents import Contents, read_contents
 from scripts.chart.dependencies import demand_dependencies, dependencies, is_local, provide_dependencies
 from scripts.chart.kubeversion import supported
 from scripts.chart.selection import needed
@@ -253,11 +253,11 @@ def _library(chart: Chart) -> str:
     """Why a chart is there for others alone: it says so, or is of before charts could. "" where it is not."""
     if chart.is_library:
         return "is a library chart"
-    templates = [file for file in (chart.path / "templates").rglob("*") if file.is_file()]
-    helpers = any(file.name.startswith("_") for file in templates)
-    more = dependencies(chart) or any((chart.path / name).is_dir() for name in ("charts", "crds"))
-    own = (renders(file.name, file.read_text(encoding="utf-8", errors="replace")) for file in templates)
-    return "has helpers alone" if helpers and not (more or any(own)) else ""
+    if dependencies(chart) or any((chart.path / name).is_dir() for name in ("charts", "crds")):
+        return ""
+    contents = read_contents(chart.path, chart.name)
+    helpers = any("/_" in name for name in contents.templates)
+    return "has helpers alone" if helpers and not contents.expected() else ""
 
 
 def _test_chart(library: Chart, config: Config) -> Chart | None:

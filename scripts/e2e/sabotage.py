@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.chart.archive import unpack
+from scripts.chart.contents import apart, gives_objects
 from scripts.core.errors import ChartError
 from scripts.e2e.discover import WORKLOADS
 
 _VERSION = re.compile(r"^version:.*$", re.MULTILINE)
-_ACTION = re.compile(r"\{\{-?\s*(?:/\*.*?\*/|(\w*).*?)\s*-?\}\}", re.DOTALL)
-_OPENING = ("if", "with", "range", "block", "define")
 _WRAPPED = """{{{{- define "fault.{number}" }}}}{text}{{{{ end }}}}
 {{{{- range $text := regexSplit "(?m)^---[ \\t]*$" (include "fault.{number}" $) -1 }}}}
 {{{{- $object := fromYaml $text }}}}
@@ -96,7 +95,7 @@ def sabotage(chart: Path, faults: Sequence[Fault]) -> str:
     if not templates:
         raise ChartError(f"{chart} has no templates to put a fault into")
     for number, path in enumerate(templates):
-        text, defined = _apart(path.read_text(encoding="utf-8"))
+        text, defined = apart(path.read_text(encoding="utf-8"))
         path.write_text(defined + _WRAPPED.format(number=number, text=text), encoding="utf-8")
     edits = "".join(_EDIT.format(**vars(edit)) for fault in faults for edit in fault.edits)
     files = {"templates/_fault.tpl": f'{{{{- define "fault.edit" }}}}\n{edits}{{{{- end }}}}\n'}
@@ -119,24 +118,7 @@ def _templates(chart: Path) -> Iterator[Path]:
             unpack(archive.read_bytes(), Path(scratch), str(archive)).rename(archive.with_suffix(""))
         archive.unlink()
     for file in sorted((chart / "templates").rglob("*")):
-        if file.suffix in (".yaml", ".yml") and file.is_file():
+        if file.is_file() and gives_objects(file.name):
             yield file
     for inner in sorted((chart / "charts").glob("*/Chart.yaml")):
         yield from _templates(inner.parent)
-
-
-def _apart(text: str) -> tuple[str, str]:
-    """A template without what it defines, which cannot stand within another definition; and that."""
-    left, defined, depth, begin, after = "", "", 0, -1, 0
-    for action in _ACTION.finditer(text):
-        if action[1] == "define" and not depth:
-            begin = action.start()
-        if action[1] in _OPENING:
-            depth += 1
-        elif action[1] == "end":
-            depth -= 1
-            if begin >= 0 and not depth:
-                left += text[after:begin]
-                defined += text[begin : action.end()]
-                begin, after = -1, action.end()
-    return left + text[after:], defined

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.chart.dependencies import outdated, provide_dependencies
 from scripts.chart.source import Chart
-from scripts.core.errors import OUTSIDE, TOOL, ReleaseError, UsageError
+from scripts.core.errors import OUTSIDE, TOOL, ChartError, ReleaseError, UsageError
 from scripts.registry.client import connect
 from scripts.registry.embedded import registry_in_use, served
 from scripts.registry.reference import Registry
@@ -32,8 +32,8 @@ class Candidate:
 def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dry_run: bool) -> tuple[Candidate, ...]:
     """What is to be done, in the order of `charts`; all but a `dry_run` fetches dependencies.
 
-    One that cannot be read or packed is refused, and stops none of the others. Raises as `prepared` else, and
-    UsageError where a version is to be raised.
+    One that cannot be read or packed, or lacks what it needs, is refused, and stops none of the others. Raises as
+    `prepared` else, and UsageError where a version is to be raised.
     """
     if options.part is not None:
         raise UsageError("--bump raises the version of one chart", run="invoke version-bump --chart CHART, and commit")
@@ -49,7 +49,7 @@ def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dr
                 own = served(own, at_hand.get(folder))
                 found.append(_candidate(own, chart, options, outdated(chart) if dry_run else ()))
             except ReleaseError as error:
-                if error.code in (OUTSIDE, TOOL):  # which is a matter of all of them
+                if error.code in (OUTSIDE, TOOL) and not isinstance(error, ChartError):  # a matter of all of them
                     raise
                 found.append(Candidate(chart, "unknown", error.message, error))
     return tuple(found)

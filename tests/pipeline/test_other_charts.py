@@ -79,6 +79,9 @@ def test_a_library_chart_renders_nothing(cli: Cli, tmp_path: Path) -> None:
     assert "the chart has no values.yaml" in cli("lint", "--chart", chart).fine()
     cli("package", "--chart", chart).fine()
     assert "pushed" in cli("publish", "--chart", chart).fine()
+    (chart / "templates" / "map.yaml.tpl").write_text(config_map("a"))
+    told = cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+    assert "1 objects of 1 renders" in told.fine(), "helm renders what is called so, too"
 
 
 def test_a_chart_without_values(cli: Cli, tmp_path: Path) -> None:
@@ -832,6 +835,14 @@ class TestManyCharts:
             told.refused("the git tag other-0.1.0 is at another commit")
             assert "base 0.1.0" in told.stdout
             assert "releasing" not in told.stderr
+        needs = "dependencies: [{name: far, version: 1.0.0, repository: 'http://127.0.0.1:1'}]\n"
+        charts.raise_to("other", f"0.2.0\n{needs}")
+        charts.commit("far")
+        told = cli("release", "--all", "--chart", charts.project)
+        told.refused("see that the repositories can be reached", code=OUTSIDE)
+        assert re.search(r"other 0.2.0 +unknown .*cannot be fetched: far 1.0.0", told.stdout), told
+        assert re.search(r"top 0.1.0 +absent ", told.stdout), told
+        assert "releasing" not in told.stderr
 
     @pytest.mark.timeout(300)
     def test_those_that_changed_are_released_once_in_order_of_dependency(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.contents import left_out, read_contents
+from scripts.chart.contents import left_out, read_contents, renders
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,30 @@ def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
     """Else what helm packs of a folder differs from the folder for ever."""
     (tmp_path / "NOTES.txt").write_bytes(b"\xef\xbb\xbfhello")
     assert read_contents(tmp_path, "top").files == {"top/NOTES.txt": b"hello"}
+
+
+HELPER = '{{/* a "define" */}}\n{{- define "x" }}{{ if true }}a{{ end }}b{{ end }}\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("a.yaml", "kind: A\n", True),
+        ("a.yaml.tpl", "kind: A\n", True),
+        ("a.json", "{}", True),
+        ("a.tpl", f"{HELPER}kind: A\n", True),
+        ("a.yaml", '{{ include "x" . }}', True),
+        ("a.yaml", HELPER, False),
+        ("a.tpl", HELPER, False),
+        ("a.yaml", "# a\n---\n", False),
+        ("a.yaml", '{{ fail "a" }}', False),
+        ("_a.yaml", "kind: A\n", False),
+        ("NOTES.txt", "a", False),
+    ],
+)
+def test_what_may_give_an_object(file: str, text: str, expected: bool) -> None:
+    """A template of any name, but for what it defines, which comes where it is included."""
+    assert renders(file, text) is expected
 
 
 @pytest.mark.parametrize(

@@ -156,14 +156,14 @@ spec: {strategy: {type: RollingUpdate}, template: {spec: {containers: [{name: a,
 
 
 def test_charts_within_a_chart_get_the_fault_too(toolchain: Toolchain, config: Config, tmp_path: Path) -> None:
-    """Whether they are folders or archives, whatever their templates define beside the objects, and in a `List`."""
+    """Whether they are folders or archives, whatever their templates are called and define, and in a `List`."""
     helm = Helm(toolchain.path("helm"), shared(config.cache_dir))
     needs = "dependencies: [{name: one, version: 0.1.0}, {name: two, alias: second, version: 0.1.0}]\n"
     item = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: listed}, spec: {a: 1}}"
     chart = write(tmp_path / "all", "all", needs)
     (chart / "templates").rmdir()
     one = write(chart / "charts" / "one", "one", template=DEPLOYMENT % ("one", "one"))
-    (one / "templates" / "list.yml").write_text(f"apiVersion: v1\nkind: List\nitems:\n- {item}\n")
+    (one / "templates" / "list.yaml.tpl").write_text(f"apiVersion: v1\nkind: List\nitems:\n- {item}\n")
     two = write(tmp_path / "two", "two", template=DEPLOYMENT % ("two", "two"))
     helm.package(two, chart / "charts", epoch=0)
     sabotage(chart, NEGATIVE_CONTROL)
