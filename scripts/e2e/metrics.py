@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import promql_parser
 
@@ -27,6 +28,9 @@ _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 DASHBOARD = "grafana_dashboard"  # the label by which Grafana's sidecar finds one, where it is not told another
 _FURTHER = "a further trigger"  # may ask for what clients want of others
+# By these a monitor says who asks; of whom that is, nobody but Prometheus need know.
+_LOGINS = frozenset({"authorization", "basicAuth", "bearerTokenFile", "bearerTokenSecret", "oauth2"})
+_UNSEEN = ""  # among the names of metrics: there are others, of which nothing can be seen
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)[ {]", re.MULTILINE)
 
 
@@ -37,35 +41,24 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     targets: dict[str, set[str]] = {"job": set(), "namespace": set()}  # the labels that Prometheus gives them
     renamed: set[str] = set()
     told = []
-    for document in documents:
-        wide = document.kind in MONITORS and (document.spec.get("namespaceSelector") or {}).get("any")
+    for document in (one for one in documents if one.kind in MONITORS):
+        wide = (document.spec.get("namespaceSelector") or {}).get("any")
         demand(not (wide and lab.subject.monitored), f"{document.label} looks into every namespace", "its own")
-        if document.kind == "PodMonitor":
-            names |= _monitored_pods(lab, document, objects)
-            told.append(document.label)
-        if document.kind != "ServiceMonitor":
-            continue
-        near = (service for space in _spaces(document, objects) for service in lab.api.list("Service", space))
-        services = [service for service in near if selects(document.spec.get("selector"), labels_of(service))]
-        found = ", ".join(service["metadata"]["name"] for service in services)
-        fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
-        demand(fits, f"{document.label} does not match exactly one Service", "one", found or "none")
-        for service in services:
-            name = service["metadata"]["name"]
-            targets["job"].add(labels_of(service).get(str(document.spec.get("jobLabel")), name))
-            targets["namespace"].add(service["metadata"]["namespace"])
-            for endpoint in document.spec.get("endpoints") or ():
+        by = []
+        for endpoint, port, pods, service in _ends(lab, document, objects):
+            names |= _taken(lab, document, pods, port, endpoint, service)
+            if service is not None:
+                meta = service["metadata"]
+                by.append(meta["name"])
+                targets["job"].add(labels_of(service).get(str(document.spec.get("jobLabel")), meta["name"]))
+                targets["namespace"].add(meta["namespace"])
                 renamed |= {rule.get("targetLabel") for rule in endpoint.get("relabelings") or ()}
-                every, longest = (seconds_of(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
-                what = f"{document.label} lets a scrape take longer than its interval: its operator passes it over"
-                demand(not every or longest <= every, what, f"at most {every:g} s", f"{longest:g} s")
-                names |= _scraped(lab, document, service, endpoint)
-        told.append(f"{document.label} by {found}")
+        told.append(document.label + (f" by {', '.join(dict.fromkeys(by))}" if by else ""))
     for pod in lab.pods(objects):
         notes = pod["metadata"].get("annotations") or {}
         if notes.get("prometheus.io/scrape") == "true":
-            where = (notes.get(f"prometheus.io/{key}") for key in ("scheme", "port", "path"))
-            names.update(_samples(lab, pod, *where))
+            scheme, port, path = (notes.get(f"prometheus.io/{key}", "") for key in ("scheme", "port", "path"))
+            names.update(_samples(lab, pod, scheme, port, path))  # without a port at the first that it tells
             told.append(f"pod {pod['metadata']['name']} by annotation")
     there = bool(told) or not lab.subject.monitored
     demand(there, "nothing says where the metrics are", "a ServiceMonitor, a PodMonitor or annotations")
@@ -73,6 +66,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     names |= {"up", *(rule["record"] for document in asking for rule in _rules_of(document) if "record" in rule)}
     known = {label: values for label, values in targets.items() if label not in renamed}
     told += [document.label for document in asking if _asks(document, names, known)]
+    told += ["metrics that nothing can be seen of here"] if _UNSEEN in names else []
     return ", ".join(told) or "no monitoring"
 
 
@@ -84,7 +78,7 @@ def _asks(document: Document, names: set[str], known: Mapping[str, set[str]]) ->
         if who == _FURTHER:
             continue
         absent = series.keys() - names
-        demand(not absent, f"{what} metrics that nobody has", found=", ".join(sorted(absent)))
+        demand(not absent or _UNSEEN in names, f"{what} metrics that nobody has", found=", ".join(sorted(absent)))
         for one in (matcher for matchers in series.values() for matcher in matchers):
             values = known.get(one.name, set())
             fits = not values or _fits(one, values)
@@ -159,39 +153,40 @@ def seconds_of(duration: str | None) -> float:
     return sum(int(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration or ""))
 
 
-def _scraped(lab: Lab, monitor: Document, service: Object, endpoint: Mapping[str, Any]) -> set[str]:
-    """The metrics at an endpoint of a ServiceMonitor: of every pod behind the Service."""
-    what, meta, spec = monitor.label, service["metadata"], service["spec"]
-    target: str | int = endpoint.get("targetPort", "")
-    if "port" in endpoint:
-        ports = [port for port in spec["ports"] if port.get("name") == endpoint["port"]]
-        known = ", ".join(str(port.get("name")) for port in spec["ports"])
-        demand(bool(ports), f"{what} names a port that Service {meta['name']} does not have", known, endpoint["port"])
-        target = ports[0].get("targetPort", ports[0]["port"])
-    selector = {"matchLabels": spec.get("selector")}
-    pods = [pod for pod in lab.pods(meta["namespace"]) if selects(selector, labels_of(pod))]
-    demand(bool(pods), f"{what} finds no pod behind Service {meta['name']}")
-    return _taken(lab, monitor, pods, target, endpoint, service)
-
-
-def _spaces(monitor: Document, objects: str) -> Sequence[str]:
-    """The namespaces that a monitor looks at."""
-    return monitor.spec.get("namespaceSelector", {}).get("matchNames") or [monitor.namespace or objects]
-
-
-def _monitored_pods(lab: Lab, monitor: Document, objects: str) -> set[str]:
-    """The metrics at the endpoints of a PodMonitor: of every pod that it selects."""
-    near = (pod for space in _spaces(monitor, objects) for pod in lab.pods(space))
-    pods = [pod for pod in near if selects(monitor.spec.get("selector"), labels_of(pod))]
-    demand(bool(pods), f"{monitor.label} finds no pod")
-    found: set[str] = set()
-    for endpoint in monitor.spec.get("podMetricsEndpoints") or ():
-        port = endpoint.get("port") or endpoint.get("portNumber") or endpoint.get("targetPort", "")
-        known = open_ports(pods)
-        what = f"{monitor.label} names a port that its pods do not have"
-        demand(port in known or isinstance(port, int), what, ", ".join(map(str, known)), str(port))
-        found |= _taken(lab, monitor, pods, port, endpoint)
-    return found
+def _ends(
+    lab: Lab, monitor: Document, objects: str
+) -> Iterator[tuple[Mapping[str, Any], Any, Sequence[Object], Object | None]]:
+    """The endpoints of a monitor: each with its port at pods, these, and the Service by which they are found."""
+    what, spec = monitor.label, monitor.spec
+    spaces = (spec.get("namespaceSelector") or {}).get("matchNames") or [monitor.namespace or objects]
+    if monitor.kind == "PodMonitor":
+        near = (pod for space in spaces for pod in lab.pods(space))
+        pods = [pod for pod in near if selects(spec.get("selector"), labels_of(pod))]
+        demand(bool(pods), f"{what} finds no pod")
+        for endpoint in spec.get("podMetricsEndpoints") or ():
+            port = endpoint.get("port") or endpoint.get("portNumber") or endpoint.get("targetPort", "")
+            known = open_ports(pods)
+            told = f"{what} names a port that its pods do not have"
+            demand(port in known or isinstance(port, int), told, ", ".join(map(str, known)), str(port))
+            yield endpoint, port, pods, None
+        return
+    every = (service for space in spaces for service in lab.api.list("Service", space))
+    services = [service for service in every if selects(spec.get("selector"), labels_of(service))]
+    fits = len(services) == 1 or (bool(services) and not lab.subject.monitored)
+    found = ", ".join(service["metadata"]["name"] for service in services)
+    demand(fits, f"{what} does not match exactly one Service", "one", found or "none")
+    for service, endpoint in ((service, end) for service in services for end in spec.get("endpoints") or ()):
+        name, offered = service["metadata"]["name"], service["spec"]["ports"]
+        target = endpoint.get("targetPort", "")
+        if "port" in endpoint:
+            ports = [port for port in offered if port.get("name") == endpoint["port"]]
+            names = ", ".join(str(port.get("name")) for port in offered)
+            demand(bool(ports), f"{what} names a port that Service {name} does not have", names, endpoint["port"])
+            target = ports[0].get("targetPort", ports[0]["port"])
+        selector = {"matchLabels": service["spec"].get("selector")}
+        pods = [pod for pod in lab.pods(service["metadata"]["namespace"]) if selects(selector, labels_of(pod))]
+        demand(bool(pods), f"{what} finds no pod behind Service {name}")
+        yield endpoint, target, pods, service
 
 
 def _taken(
@@ -200,10 +195,13 @@ def _taken(
     pods: Sequence[Object],
     port: Any,
     endpoint: Mapping[str, Any],
-    service: Object | None = None,
+    service: Object | None,
 ) -> set[str]:
     """The metrics that Prometheus takes from `pods` by an endpoint of a monitor: those that its rules do not drop."""
     found, what, most = set[str](), monitor.label, monitor.spec.get("sampleLimit") or math.inf
+    every, longest = (seconds_of(endpoint.get(key)) for key in ("interval", "scrapeTimeout"))
+    passed = f"{what} lets a scrape take longer than its interval: its operator passes it over"
+    demand(not every or longest <= every, passed, f"at most {every:g} s", f"{longest:g} s")
     rules, kept = endpoint.get("metricRelabelings") or (), False
     for pod in pods:
         told = target_of(pod, open_ports([pod]).get(port, port), endpoint, service)
@@ -212,10 +210,12 @@ def _taken(
             continue
         host, _, number = labels["__address__"].rpartition(":")
         if host != told["__address__"].rpartition(":")[0]:  # an exporter's, which is told whom to ask
-            return set()
+            return {_UNSEEN}
         kept, where = True, int(number) if number.isdecimal() else number
-        drawn = _samples(lab, pod, labels["__scheme__"], where, labels["__metrics_path__"])
-        drawn = [name for name in drawn if relabelled({"__name__": name}, rules) is not None]
+        query = urlencode(endpoint.get("params") or {}, doseq=True)
+        path, login = labels["__metrics_path__"] + f"?{query}" * bool(query), bool(endpoint.keys() & _LOGINS)
+        drawn = _samples(lab, pod, labels["__scheme__"], where, path, login=login)
+        drawn = [name for name in drawn if name == _UNSEEN or relabelled({"__name__": name}, rules) is not None]
         demand(len(drawn) <= most, f"{what} takes {most} samples or none", found=f"{len(drawn)} of a pod")
         found.update(drawn)
     demand(kept, f"{what} drops every one of its pods")
@@ -223,12 +223,17 @@ def _taken(
     return found
 
 
-def _samples(lab: Lab, pod: Object, scheme: str | None, port: Any, path: str | None) -> list[str]:
-    """The metric of each sample that a pod tells, by Prometheus' scheme and path. Raises ClusterError without any."""
+def _samples(lab: Lab, pod: Object, scheme: str, port: Any, path: str, *, login: bool = False) -> list[str]:
+    """The metric of each sample that a pod tells, by Prometheus' scheme and path. Raises ClusterError without any.
+
+    Where it is asked by those alone that have a `login`, that is all that is known of it.
+    """
     meta, scheme, path = pod["metadata"], scheme or "http", path or "/metrics"
     try:
         text = lab.api.ask_pod(meta["name"], meta["namespace"], port=port, path=path, scheme=scheme)
     except ApiError as error:
+        if login and error.status in (401, 403):
+            return [_UNSEEN]
         what = f"pod {meta['name']} does not answer {path} on port {port} with metrics"
         raise ClusterError(what, found=error.text) from error
     names: list[str] = _SAMPLE.findall(text)

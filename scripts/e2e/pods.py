@@ -89,9 +89,10 @@ def _begun_late(status: Object) -> bool:
     return again and never_began(status.get("lastState", {}).get("terminated", {}))
 
 
-def demand_left_alone(found: Sequence[str]) -> None:
-    """Of `restarts` there are none. Raises ClusterError."""
-    demand(not found, "a container was restarted", "none", "\n".join(found), timely=True)
+def restarted(lab: Lab, *namespaces: str) -> list[str]:
+    """The `restarts` in namespaces, as these are now."""
+    seen = ((lab.pods(space), lab.api.events(space)) for space in namespaces)
+    return [one for pods, events in seen for one in restarts(pods, events, careful=lab.subject.careful)]
 
 
 def stale_mounts(pods: Iterable[Object]) -> str:
@@ -123,9 +124,8 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) 
                     demand(there, f"{what} asks on port {port}, which is not open", ", ".join(map(str, opened)))
                 if get := own.get("httpGet"):
                     said = _answered(lab, pod, get, opened.get(get["port"], get["port"]))
-                    if said:  # as by one that is on its way out
-                        demand_left_alone(restarts([pod], lab.api.events(namespace)))
-                    demand(not said, f"{what} gets no answer from {get.get('path', '/')}", found=said, timely=True)
+                    why = "\n".join((*restarted(lab, namespace), said)) if said else ""  # it may be on its way out
+                    demand(not why, f"{what} gets no answer from {get.get('path', '/')}", found=why, timely=True)
                 asked += bool(probe)
     return f"{asked} probes"
 
@@ -170,8 +170,11 @@ def needs_are_said(pods: Iterable[Object]) -> str:
             for kind, told in _TELLING.items() if container.get("ports") else ():
                 demand(kind in container, f"{what} does not say {told}", f"a {kind}")
             for kind, probe in ((kind, container[kind]) for kind in _TELLING if kind in container):
-                hangs = probe.get("failureThreshold", 3) * probe.get("periodSeconds", 10)
-                demand(hangs <= _HANGS, f"{what} may hang for {hangs} s", f"a {kind} that tells within {_HANGS} s")
+                # The next one is asked once this one was given up.
+                pace = max(probe.get("periodSeconds", 10), probe.get("timeoutSeconds", 1))
+                hangs, late = probe.get("failureThreshold", 3) * pace, probe.get("initialDelaySeconds", 0)
+                told = f"a {kind} that tells within {_HANGS} s"
+                demand(late + hangs <= _HANGS, f"{what} may hang for {late + hangs} s", told)
                 hasty = kind == "livenessProbe" and hangs < _BUSY
                 demand(not hasty, f"{what} is restarted when it does not answer for {hangs} s", f"at least {_BUSY} s")
             count += 1

@@ -43,7 +43,7 @@ from scripts.e2e.discover import Found, discover, home_of
 from scripts.e2e.k6 import Request, load
 from scripts.e2e.lab import CONTROL, RATE, Lab, Published, Sets, Tools
 from scripts.e2e.ledger import LATENCY, STOOD, measure, stall, windows
-from scripts.e2e.pods import restarts
+from scripts.e2e.pods import restarted
 from scripts.e2e.preflight import preflight
 from scripts.e2e.report import (
     FAILED,
@@ -444,7 +444,9 @@ def attempt(
         if state == FAILED and not _certain(failure) and (lost := _lost(lab, journal)):
             state, error = VOID, f"{error}\nbut meanwhile {lost}"
         elif state == FAILED:  # which may be no more than what followed of it
-            error = "\n".join([error, *(f"  meanwhile {one}" for one in _restarted(own) if one not in error)])
+            with contextlib.suppress(ReleaseError):  # where the cluster does not say
+                found = restarted(own, *own.namespaces)
+                error = "\n".join([error, *(f"  meanwhile {one}" for one in found if one not in error)])
     except KeyboardInterrupt:
         state, error = STOPPED, "it was stopped"
         raise
@@ -476,15 +478,6 @@ def _certain(failure: ReleaseError) -> bool:
     refused = isinstance(failure, RolloutFailed) and failure.cause.kind in _REFUSALS
     refused = refused and not _LATE.search(str(failure).partition("\n")[0])
     return refused or isinstance(failure, Broken | LoadFailed)
-
-
-def _restarted(lab: Lab) -> list[str]:
-    """The containers that were restarted in what an attempt has made; none where the cluster does not say."""
-    found: list[str] = []
-    with contextlib.suppress(ReleaseError):
-        for namespace in lab.namespaces:
-            found += restarts(lab.pods(namespace), lab.api.events(namespace), careful=lab.subject.careful)
-    return found
 
 
 def _lost(lab: Lab, journal: Journal) -> str:

@@ -126,15 +126,13 @@ def _await_scaler(lab: Lab, namespace: str) -> None:
 
 def _await_measured(lab: Lab, namespace: str) -> str:
     """Wait until each metric of the scaler that KEDA made is above zero; the metrics and their values."""
-    seen: dict[str, str] = {}
 
     def look() -> dict[str, str]:
-        for scaler in lab.api.list("HorizontalPodAutoscaler", namespace):
-            metrics = [each["external"] for each in scaler.get("status", {}).get("currentMetrics") or ()]
-            seen.update({each["metric"]["name"]: each["current"].get("averageValue", "0") for each in metrics})
-        return seen
+        scalers = (scaler.get("status", {}) for scaler in lab.api.list("HorizontalPodAutoscaler", namespace))
+        metrics = (each["external"] for status in scalers for each in status.get("currentMetrics") or ())
+        return {each["metric"]["name"]: each["current"].get("averageValue", "0") for each in metrics}
 
-    lab.api.observe(
+    seen = lab.api.observe(
         look,
         lambda seen: bool(seen) and "0" not in seen.values(),
         what="every query of KEDA to count requests",

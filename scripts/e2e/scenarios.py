@@ -206,20 +206,16 @@ def environments(lab: Lab, journal: Journal) -> None:
     first, *others = lab.chosen
     if not others:
         raise Untested(f"further values: {first} is all there is, and what the upgrades are made with")
-    for values in others:
-        _environment(lab, journal, values)
-
-
-def _environment(lab: Lab, journal: Journal, values: str) -> None:
     source = lab.sources[0]
-    step = f"{values}: install {source.version}"
-    namespace, rollout, _ = _installed(lab, journal, f"environment-{values}", source, step, values=values, ready=True)
-    with (
-        steps.under_load(lab, journal, rollout, values, f"{values}: the upgrade", enough=300, rate=LIGHT),
-        journal.step(f"{values}: upgrade {source.version} to {lab.candidate.version}, image 1 to 2"),
-    ):
-        rollout.upgrade(lab.target(namespace, values=values, image="2"))
-    lab.forget(namespace)
+    for values in others:
+        purpose, step = f"environment-{values}", f"{values}: install {source.version}"
+        namespace, rollout, _ = _installed(lab, journal, purpose, source, step, values=values, ready=True)
+        with (
+            steps.under_load(lab, journal, rollout, values, f"{values}: the upgrade", enough=300, rate=LIGHT),
+            journal.step(f"{values}: upgrade {source.version} to {lab.candidate.version}, image 1 to 2"),
+        ):
+            rollout.upgrade(lab.target(namespace, values=values, image="2"))
+        lab.forget(namespace)
 
 
 def changes(lab: Lab, journal: Journal) -> None:

@@ -133,13 +133,13 @@ def demand_unharmed(lab: Lab, journal: Journal, what: str, namespace: str) -> No
 
     Restarts are kept for the report.
     """
-    there = lab.pods(namespace)
-    found = pods.restarts(there, lab.api.events(namespace), careful=lab.subject.careful)
+    found = pods.restarted(lab, namespace)
     journal.restarts += found
     with journal.step(f"{what}: no container was restarted"):
         journal.since = journal.begun  # whenever it was
-        pods.demand_left_alone(found)
-        journal.detail(f"{sum(len(container_statuses(pod)) for pod in there)} containers, none restarted")
+        demand(not found, "a container was restarted", "none", "\n".join(found), timely=True)
+        containers = sum(len(container_statuses(pod)) for pod in lab.pods(namespace))
+        journal.detail(f"{containers} containers, none restarted")
 
 
 def demand_orderly(lab: Lab, journal: Journal, recording: Recording | None, namespace: str, what: str) -> None:

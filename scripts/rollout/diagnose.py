@@ -448,6 +448,13 @@ class _Reading:
             if "running" in container.get("state", {}) and name not in goes_on:
                 yield self._of_pod("unended", pod, f"init container {name} has not ended", ENDLESS, container=name)
                 return
+        hooked = {one["name"] for one in pod["spec"]["containers"] if "postStart" in one.get("lifecycle", {})}
+        for container in pod.get("status", {}).get("containerStatuses", ()):
+            name = container["name"]  # it does not count as running before
+            made = "waiting" in container.get("state", {}) and _messages(self._events_of(pod), name, "Started")
+            if made and name in hooked and _wait_reason(container) in _STARTING_REASONS:
+                text = f"container {name} has begun, and its postStart hook has not ended"
+                yield self._of_pod("unended", pod, text, ENDLESS, container=name)
         root = self._root(pod)
         if is_hook(root) and root["kind"] in ("Pod", "Job") and pod.get("status", {}).get("phase") == "Running":
             again = ", for restartPolicy: Always starts it anew" if pod["spec"].get("restartPolicy") == "Always" else ""
@@ -725,8 +732,10 @@ def _seldom(pod: Object, name: str) -> Iterator[str]:
         probe = spec.get(kind) or {}
         if delay := probe.get("initialDelaySeconds"):
             yield f"its {kind} waits {delay} s before it asks"
-        if (period := probe.get("periodSeconds") or 0) >= _SELDOM:
-            yield f"its {kind} asks every {period} s"
+        period, times = probe.get("periodSeconds", 10), probe.get("successThreshold", 1)
+        if period * times >= _SELDOM:
+            again = f", and has to pass {times} times (successThreshold)" if times > 1 else ""
+            yield f"its {kind} asks every {period} s{again}"
 
 
 def _hook_name(item: Object) -> str:

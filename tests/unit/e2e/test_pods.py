@@ -10,6 +10,7 @@ from scripts.cluster.kind import ZONE_LABEL
 from scripts.core.errors import ApiError, ClusterError
 from scripts.e2e import pods
 from scripts.e2e.lab import Lab
+from scripts.e2e.subject import Subject
 
 MINE = {"app": "web"}
 
@@ -24,6 +25,7 @@ class Cluster:
     """One pod, which answers on `paths`."""
 
     seen: ClassVar[list[dict[str, Any]]] = []
+    subject = Subject("gati")
 
     def __init__(self, only: dict[str, Any], *paths: str) -> None:
         self.api = self
@@ -125,6 +127,8 @@ def without(kind: str) -> dict[str, Any]:
         ({**WHOLE, "livenessProbe": {"periodSeconds": 5, "failureThreshold": 61}}, "may hang for 305 s"),
         ({**WHOLE, "startupProbe": {"periodSeconds": 5, "failureThreshold": 61}}, "may hang for 305 s"),
         ({**WHOLE, "readinessProbe": {"periodSeconds": 101}}, "may hang for 303 s"),
+        ({**WHOLE, "livenessProbe": {"initialDelaySeconds": 271}}, "may hang for 301 s"),
+        ({**WHOLE, "livenessProbe": {"timeoutSeconds": 101}}, "may hang for 303 s"),
         ({**WHOLE, "livenessProbe": {"periodSeconds": 1, "failureThreshold": 9}}, "does not answer for 9 s"),
         ({**WHOLE, "imagePullPolicy": "Never"}, "runs only where its image is already"),
         ({**WHOLE, "volumeMounts": [{"mountPath": "/etc/ssl/certs/"}]}, "hides what its image has in /etc/ssl/certs"),

@@ -92,7 +92,10 @@ class Objects:
         if port not in self.listens:
             text = "error trying to reach service: dial tcp 10.1.0.1: connect: connection refused"
             raise ApiError("refused", status=502, reason="BadGateway", text=text)
-        return str(self.answers.get(f"{scheme}:{port}{path}", "<html>no metrics</html>"))
+        answer = self.answers.get(f"{scheme}:{port}{path}", "<html>no metrics</html>")
+        if isinstance(answer, int):
+            raise ApiError("refused", status=answer, reason="", text=f"status {answer}")
+        return str(answer)
 
     def may(self, *_: Any) -> bool:
         return bool(self.allowed)
@@ -690,6 +693,7 @@ def test_monitoring_that_works() -> None:
         ([of_pods({"app": "other"})], "PodMonitor web finds no pod"),
         ([of_pods(port="metrics")], "PodMonitor web names a port that its pods do not have"),
         ([of_pods(path="/healthz")], "tells no metrics"),
+        ([of_pods(interval="1m", scrapeTimeout="61s")], "PodMonitor web lets a scrape take longer than its interval"),
         ([of("ServiceMonitor", spec={"namespaceSelector": {"any": True}})], "web looks into every namespace"),
         ([monitor(), scaled_by("rate(requests[5m])", "up")], "its first trigger asks for metrics that nobody has"),
         ([monitor(), scaled_by("up", "sum(rate(up[1m])")], "a further trigger asks what Prometheus cannot read"),
@@ -751,7 +755,53 @@ def test_what_a_monitor_keeps_is_there(rules: tuple[str, str]) -> None:
 )
 def test_rules_that_keep_the_pods(rule: dict[str, Any]) -> None:
     lab = Cluster(relabelling(rule), pods=[pod()], Service=[front()], answers=METRICS)
+    assert metrics.monitored(lab, "space", "space").startswith("ServiceMonitor web by web")
+
+
+@pytest.mark.parametrize(
+    ("login", "status", "told"),
+    [
+        ({"bearerTokenFile": "/token"}, 401, "ServiceMonitor web by web, PrometheusRule web, metrics that nothing can"),
+        ({"basicAuth": {"username": {"name": "login", "key": "user"}}}, 403, "ServiceMonitor web by web"),
+        ({"authorization": {}}, 404, "pod web-1 does not answer /metrics on port 8080 with metrics"),
+        ({}, 401, "pod web-1 does not answer /metrics on port 8080 with metrics"),
+    ],
+)
+def test_metrics_are_there_though_none_but_prometheus_sees_them(login: Any, status: int, told: str) -> None:
+    given = monitor(**login), rule("rate(whatever_total[5m]) > 1")
+    lab = Cluster(*given, pods=[pod()], Service=[front()], answers={"http:8080/metrics": status})
+    if told.startswith("pod"):
+        assert told in refused(metrics.monitored, lab, "space", "space")
+    else:
+        assert metrics.monitored(lab, "space", "space").startswith(told)
+
+
+def test_a_monitor_asks_with_its_parameters() -> None:
+    given = monitor(path="/v1/metrics", params={"format": ["prometheus"]})
+    answers = {"http:8080/v1/metrics?format=prometheus": "up 1\n"}
+    lab = Cluster(given, pods=[pod()], Service=[front()], answers=answers)
     assert metrics.monitored(lab, "space", "space") == "ServiceMonitor web by web"
+
+
+def annotated(**notes: str) -> dict[str, Any]:
+    made = pod(container={"ports": [{"name": "http", "containerPort": 8080}, {"containerPort": 9102}]})
+    made["metadata"]["annotations"] = {f"prometheus.io/{key}": value for key, value in notes.items()}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [({}, ""), ({"port": "9102"}, ""), ({"path": "/m"}, "tells no metrics"), ({"port": "8080"}, "tells no metrics")],
+)
+def test_a_pod_says_by_annotations_where_its_metrics_are(notes: dict[str, str], told: str) -> None:
+    """The API server asks at the first port where it is told none."""
+    made = annotated(scrape="true", **notes)
+    answers = dict.fromkeys(("http:/metrics", "http:9102/metrics"), "up 1\n")
+    lab = Cluster(pods=[made], answers=answers, listens=["", "9102", "8080"])
+    if told:
+        assert told in refused(metrics.monitored, lab, "space", "space")
+    else:
+        assert metrics.monitored(lab, "space", "space") == "pod web-1 by annotation"
 
 
 @pytest.mark.parametrize("services", [[], [front(), front()]], ids=["none", "two"])

@@ -200,6 +200,32 @@ def test_what_should_have_ended_is_named_at_the_deadline(name: str, statuses: st
 
 
 @pytest.mark.parametrize(
+    ("reason", "lifecycle", "told"),
+    [
+        (
+            "Started",
+            {"postStart": {}},
+            ["Deployment web: container main has begun, and its postStart hook has not ended"],
+        ),
+        ("Created", {"postStart": {}}, []),
+        ("Started", {"preStop": {}}, []),
+    ],
+)
+def test_a_container_waits_for_its_post_start(reason: str, lifecycle: dict[str, Any], told: list[str]) -> None:
+    """It does not count as running before, and the kubelet says nothing of it."""
+
+    def wait(seen: Scene) -> None:
+        pod = of_kind(seen, "Pod")
+        pod["spec"]["containers"][0]["lifecycle"] = lifecycle
+        pod["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "ContainerCreating"}}
+        for event in seen.events:
+            event |= {"reason": reason, "message": f"{reason} container main"}
+
+    found = [one for one in suspicions(changed(scene("never-ready"), wait)) if one.cause.kind == "unended"]
+    assert [str(one.cause) for one in found] == told
+
+
+@pytest.mark.parametrize(
     ("reason", "message", "told"),
     [
         ("", "", "runs and is not ready: no probe has passed yet; its startupProbe asks every 60 s"),
@@ -969,6 +995,15 @@ def test_a_probe_that_has_passed_explains_nothing_and_one_that_asks_seldom_does(
 
     told = only(changed(scene("never-ready"), started)).cause.message
     assert told.endswith("is not ready: no probe has passed yet; its readinessProbe asks every 300 s")
+
+
+def test_a_probe_that_has_to_pass_often_is_named() -> None:
+    def again(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+        of_kind(seen, "Pod")["spec"]["containers"][0]["readinessProbe"] = {"successThreshold": 9, "periodSeconds": 7}
+
+    told = only(replace(changed(scene("never-ready"), again), events=())).cause.message
+    assert told.endswith("its readinessProbe asks every 7 s, and has to pass 9 times (successThreshold)")
 
 
 def test_a_hook_may_fail_once() -> None:
