@@ -64,14 +64,13 @@ class Remembering(Runner):
         stdin: str | bytes | Path | None = None,
         deadline: float = 60,
         check: bool = True,
-        log: Path | None = None,
     ) -> Result:
         """As a runner does."""
         question = None
-        if self.remembers and cwd is None and log is None and not isinstance(stdin, Path):
+        if self.remembers and cwd is None and not isinstance(stdin, Path):
             question = _question(self.folder.parent, [*map(str, argv)], env, stdin)
         if question is None:
-            return super().run(argv, cwd=cwd, env=env, stdin=stdin, deadline=deadline, check=check, log=log)
+            return super().run(argv, cwd=cwd, env=env, stdin=stdin, deadline=deadline, check=check)
         key, folders = question
         file = self.folder / key[:2] / key
         into = Path(argv[argv.index("--destination") + 1]) if argv[1] == "package" else None

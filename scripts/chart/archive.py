@@ -29,6 +29,7 @@ from scripts.core.yaml_read import flaw_of, load, load_texts
 RECORD = "package.json"
 UNDATED = 315532800  # seconds since 1970: 1980-01-01, the first day that every archive format can hold
 SCHEMA_VERSION = 1
+_RECORDED = ("name", "version", "sha256", "size", "manifest_digest", "created")  # of a package
 _SUBCHART = re.compile(r"/charts/[^/]+(?=/)")
 _LARGEST = 100 << 20  # bytes, unpacked: what helm accepts
 _MOST = 20_000  # members, of which each costs far more memory than its 512 bytes
@@ -217,18 +218,9 @@ def changed_files(old: bytes, new: bytes, alike: Callable[[bytes, bytes], bool] 
 
 def record_text(package: Package) -> str:
     """The text of `dist/<name>.package.json` for `package`."""
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "name": package.name,
-        "version": package.version,
-        "archive": package.path.name,
-        "sha256": package.sha256,
-        "size": package.size,
-        "manifest_digest": package.manifest_digest,
-        "created": package.created,
-        **({"given": asdict(package.given)} if package.given else {}),
-    }
-    return files.to_json(record)
+    record = {"schema_version": SCHEMA_VERSION, "archive": package.path.name}
+    record |= {key: getattr(package, key) for key in _RECORDED}
+    return files.to_json(record | ({"given": asdict(package.given)} if package.given else {}))
 
 
 def load_package(config: Config, name: str) -> Package:
@@ -240,9 +232,8 @@ def load_package(config: Config, name: str) -> Package:
             expected = f"schema_version {SCHEMA_VERSION}"
             raise ChartError(f"{file} has another form", expected=expected, found=repr(form))
         path = config.dist / Path(record["archive"]).name
-        fields = ("name", "version", "sha256", "size", "manifest_digest", "created")
         given = Given(**record["given"]) if "given" in record else None
-        recorded = Package(path, **{key: record[key] for key in fields}, given=given)
+        recorded = Package(path, **{key: record[key] for key in _RECORDED}, given=given)
         found = describe(path, files.read_file(path), recorded.epoch)
     except ChartError as error:
         raise ChartError(error.message, expected=error.expected, found=error.found, **again) from error

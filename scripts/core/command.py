@@ -147,11 +147,10 @@ class Runner:
         stdin: str | bytes | Path | None = None,
         deadline: float = 60,
         check: bool = True,
-        log: Path | None = None,
     ) -> Result:
         """Run to the end, or for `deadline` seconds; `stdin` is a text, or the file that holds it.
 
-        `env` is laid over the environment (None removes a name). `log` also receives both streams.
+        `env` is laid over the environment (None removes a name).
         Raises CommandFailed (status not 0, when `check`), CommandTimeout, ToolError (no such program).
         """
         shown, data = self._shown(argv), stdin.encode() if isinstance(stdin, str) else stdin
@@ -180,22 +179,16 @@ class Runner:
         if popen.returncode < 0:  # which it cannot say itself; as a shell has it
             said += f"{signal.strsignal(-popen.returncode)}\n"
         result = Result(shown, popen.returncode, _text(out), self.redact(said), took, out, said)
-        if log is not None:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(f"$ {shlex.join(shown)}\n{self.redact(result.stdout)}{result.stderr}")
         if check and result.status != 0:
             raise CommandFailed(shown, result.status, stdout=self.redact(result.stdout), stderr=result.stderr)
         return result
 
     @contextlib.contextmanager
-    def start(
-        self, argv: Argv, *, cwd: Path | None = None, env: Mapping[str, str | None] | None = None, log: Path
-    ) -> Iterator[Process]:
+    def start(self, argv: Argv, *, env: Mapping[str, str | None] | None = None, log: Path) -> Iterator[Process]:
         """A child that runs until the block ends; both streams go to the file `log`, made anew."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as file:
-            popen = self._popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
+            popen = self._popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
         try:
             yield Process(popen, log)
         finally:

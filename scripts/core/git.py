@@ -94,11 +94,12 @@ class Repository:
 
     def commit(self, revision: str = "HEAD") -> str | None:
         """The commit id of `revision`, None where there is none (HEAD of an empty repository too)."""
-        named = self.object(revision)  # apart, since the words of a revision such as :/text go on to the end
+        # Others apart, since the words of a revision such as :/text go on to the end.
+        named = revision if revision == "HEAD" else self.object(revision)
         found = self.object(f"{named}^{{commit}}") if named else None
         if revision == "HEAD" and found is None:
-            if named:  # in a clone that borrows its objects from a repository that is gone, on a disk that lost them
-                raise GitError(f"{named} is missing in {self.root}", run="git fsck")
+            if lost := self.object(revision):  # by a repository that is gone and lent its objects, by a disk
+                raise GitError(f"{lost} is missing in {self.root}", run="git fsck")
             if "broken" in (said := self._git("log", "-1", check=False).complaint):
                 raise GitError(f"HEAD cannot be read in {self.root}", found=said, run="git fsck")
         return found

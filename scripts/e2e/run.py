@@ -61,15 +61,7 @@ from scripts.e2e.report import (
 )
 from scripts.e2e.sabotage import NEGATIVE_CONTROL, Fault, sabotage
 from scripts.e2e.scenarios import ON_REQUEST, SCENARIOS
-from scripts.e2e.sources import (
-    USUAL,
-    check_sources,
-    demand_here,
-    find_sources,
-    named,
-    push_archive,
-    values_sets,
-)
+from scripts.e2e.sources import USUAL, check_sources, demand_here, find_sources, named, push_archive, values_sets
 from scripts.e2e.subject import read_subject
 from scripts.registry.embedded import embedded
 from scripts.registry.reference import Registry

@@ -140,10 +140,7 @@ def _commit(work: Workspace, revision: str) -> tuple[Repository, str]:
     repository = find_repository(work.config.chart, work.runner)
     if repository is None:
         raise GitError(f"{work.config.chart} is in no git repository", run=f"leave {_COMMIT}{revision} out of --from")
-    commit = repository.commit(revision)
-    if commit is None:
-        raise GitError(f"--from {_COMMIT}{revision}: there is no such commit", run="git fetch, or name another one")
-    return repository, commit
+    return repository, repository.known(revision)
 
 
 def _of_commit(work: Workspace, revision: str, into: Path) -> tuple[str, Path]:

@@ -47,16 +47,7 @@ from scripts.registry.referrers import attach, attached, content_of, read_referr
 from scripts.release import publish as publishing
 from scripts.release import verify
 from scripts.release.announce import Announced, Step, row, stopped
-from scripts.release.bump import (
-    Bump,
-    Request,
-    alone,
-    bumped,
-    changed,
-    pending_bump,
-    read_disk,
-    release_day,
-)
+from scripts.release.bump import Bump, Request, alone, bumped, changed, pending_bump, read_disk, release_day
 from scripts.release.evidence import NAMES, changes_of, collect, expected
 from scripts.release.judging import demand_raised
 from scripts.release.notes import notes, notes_file

@@ -249,7 +249,9 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
     for key in _CHECKS:
         yield _row(subject, key, pieces.get(key, []), signatures)
     if demand.rebuild or "rebuild" in demand.require:
-        yield _rebuild(subject, believed)
+        absent = Check("rebuild", ABSENT, "no provenance that is believed says of which commit it was made")
+        checks = [_rebuilt(subject, one) for one in believed] or [absent]
+        yield next((one for one in checks if one.state != PASSED), checks[0])
     if strange:
         yield Check("others", UNCHECKED, f"not of this toolkit: {', '.join(strange)}")
 
@@ -519,14 +521,8 @@ _CHECKS: Mapping[str, tuple[str, Callable[[_Subject, bytes], str]]] = {
 """The rows of what is attached, in their order: what each is called, and what makes its detail or raises why not."""
 
 
-def _rebuild(subject: _Subject, provenances: list[dict[str, Any]]) -> Check:
-    """Whether the commit that each provenance names gives the published bytes."""
-    absent = Check("rebuild", ABSENT, "no provenance that is believed says of which commit it was made")
-    checks = [_rebuilt(subject, one) for one in provenances] or [absent]
-    return next((one for one in checks if one.state != PASSED), checks[0])
-
-
 def _rebuilt(subject: _Subject, provenance: Mapping[str, Any]) -> Check:
+    """Whether the commit that a provenance names gives the published bytes."""
     try:
         url, commit = commit_of(provenance)
         if commit is None or url is None:

@@ -84,14 +84,11 @@ def read_json(file: Path, unread: str = "") -> Any:
 
     Raises OSError, and ValueError also for what is nested too deeply or is no number.
     """
-    told = json_read.load(read_file(file), parse_int=_whole, parse_float=_real, parse_constant=_real)
+    numbers = {"parse_int": lambda text: int(_real(text)), "parse_float": _real, "parse_constant": _real}
+    told = json_read.load(read_file(file), **numbers)
     if not isinstance(told, dict):
         return shown_texts(told)
     return {shown_texts(key): shown_texts(item, unread) for key, item in told.items()}
-
-
-def _whole(text: str) -> int:
-    return int(_real(text))
 
 
 def _real(text: str) -> float:

@@ -190,18 +190,10 @@ def _tool(name: str, entry: Mapping[str, Any], modules: Mapping[str, Module]) ->
             text = text.replace("{" + key + "}", escape(value))
         return text
 
-    pattern = entry.get("version_pattern")
-    return Tool(
-        name=name,
-        module=module,
-        package=fill(entry.get("package", "cmd/{name}")),
-        binary=entry.get("binary", name),
-        ldflags=tuple(fill(flag) for flag in entry.get("ldflags", module.ldflags)),
-        tags=tuple(entry.get("tags", ())),
-        cgo=entry.get("cgo", False),
-        version_argv=tuple(entry.get("version_argv", ())),
-        version_pattern=fill(pattern, re.escape) if pattern else None,
-        listed=entry.get("listed", "version_argv" in entry),
-        accepts=tuple(_numbered(comparison, module.version) for comparison in entry.get("accepts", ())),
-        folders=tuple(entry.get("folders", ())),
-    )
+    told: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    told |= {"name": name, "module": module, "package": fill(entry.get("package", "cmd/{name}"))}
+    told["ldflags"] = tuple(map(fill, entry.get("ldflags", module.ldflags)))
+    told["accepts"] = tuple(_numbered(comparison, module.version) for comparison in entry.get("accepts", ()))
+    if pattern := entry.get("version_pattern"):
+        told["version_pattern"] = fill(pattern, re.escape)
+    return Tool(**{"binary": name, "listed": "version_argv" in entry, **told})

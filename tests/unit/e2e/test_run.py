@@ -93,7 +93,8 @@ def test_a_cluster_that_is_not_ours_cannot_be_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sources", "why"), [("last:1,git:HAED", "no such commit"), ("gone-0.1.0.tgz", "there is no such archive")]
+    ("sources", "why"),
+    [("last:1,git:HAED", "git knows no revision 'HAED'"), ("gone-0.1.0.tgz", "there is no such archive")],
 )
 def test_a_source_that_is_not_here_is_told_before_anything_is_made(work: Workspace, sources: str, why: str) -> None:
     with pytest.raises(ReleaseError, match=why):
