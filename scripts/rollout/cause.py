@@ -74,7 +74,9 @@ def refusal(message: str, label: str, namespace: str) -> Cause:
     """The cause in the message with which the server refuses an object, or the pods of `label`."""
     kubectl = f"kubectl --namespace={namespace}"
     named = _REFUSED.search(message)
-    why = first_line(message[named.end() :] if named else message)
+    said = message[named.end() :] if named else message
+    why = first_line(said)
+    why = _in_a_line(said) if why.endswith(":") else why  # what follows are the reasons
     if found := re.match(r"(exceeded|failed) quota: ([^,:\s]+)[,:] (.*)", why):
         how = "is exceeded" if found.group(1) == "exceeded" else "is not met"
         text = f"quota {found.group(2)} {how}: {found.group(3)}"

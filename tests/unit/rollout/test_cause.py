@@ -36,6 +36,17 @@ from scripts.rollout.cause import first_line, read_refusal
             "kubectl --namespace=n get events",
         ),
         (
+            "Error: INSTALLATION FAILED: server-side apply failed for object n/web apps/v1, Kind=Deployment: failed to"
+            " create typed patch object (n/web; apps/v1, Kind=Deployment): errors:\n"
+            "  .metadata.labels.on: expected string, got &value.valueUnstructured{Value:true}\n"
+            "  .spec.replicas: expected numeric (int or float), got string",
+            "admission",
+            "Deployment web: the API server refuses it: failed to create typed patch object (n/web; apps/v1,"
+            " Kind=Deployment): errors: .metadata.labels.on: expected string, got &value.valueUnstructured{Value:true}"
+            " .spec.replicas: expected numeric (int or float), got string",
+            "kubectl --namespace=n get events",
+        ),
+        (
             "Error: UPGRADE FAILED: conflict occurred while applying object n/web apps/v1, Kind=Deployment: Apply"
             ' failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.replicas',
             "conflict",
@@ -100,7 +111,16 @@ from scripts.rollout.cause import first_line, read_refusal
         ),
     ],
     ids=[
-        *("missing-kind", "quota", "invalid", "conflict", "several conflicts", "stale for helm 3", "the first of two"),
+        *(
+            "missing-kind",
+            "quota",
+            "invalid",
+            "several fields",
+            "conflict",
+            "several conflicts",
+            "stale for helm 3",
+            "the first of two",
+        ),
         *("rights to a kind", "ownership", "webhook", "rights"),
     ],
 )
