@@ -29,7 +29,7 @@ class Event:
 
 
 CREATED, SCHEDULED, RUNNING, READY, UNREADY = "created", "scheduled", "running", "ready", "not ready"
-STOPPING, ENDED, GONE = "told to stop", "its container ended", "gone"
+STOPPING, ENDED, GONE, PORTLESS = "told to stop", "its container ended", "gone", "led to by no port"
 KILLED = f"{ENDED}, killed, for it did not when it was told to"
 HOOK_FAILED = "its preStop hook failed"
 _SIGKILL = {"exitCode": 137, "reason": "Error"}  # of a container that this signal ended, and not for its memory
@@ -92,11 +92,12 @@ def _endpoint_events(change: Change, known: dict[str, dict[str, str]]) -> Iterat
     meta = change.object["metadata"]
     service = meta.get("labels", {}).get("kubernetes.io/service-name", "")
     now: dict[str, str] = {}
+    led = change.object.get("ports", True)  # none where pods know no port by the name to which the Service leads
     for endpoint in change.object.get("endpoints") or () if change.type != "DELETED" else ():
         pod = (endpoint.get("targetRef") or {}).get("name") or endpoint["addresses"][0]
         told = endpoint.get("conditions") or {}
         serving = UNREADY if told.get("ready") is False else READY
-        now[pod] = STOPPING if told.get("terminating") else serving
+        now[pod] = STOPPING if told.get("terminating") else serving if led else PORTLESS
     before = known.get(meta["uid"], {})
     known[meta["uid"]] = now
     for pod, state in sorted(now.items(), key=lambda one: one[1] != READY):  # at once: nobody is missing in between

@@ -10,7 +10,7 @@ import pytest
 from scripts.cluster.watch import Change
 from scripts.core.errors import ClusterError
 from scripts.e2e.k6 import Request
-from scripts.e2e.ledger import SLOW, cause, judge
+from scripts.e2e.ledger import SLOW, UNEXPLAINED, cause, judge
 from scripts.e2e.steps import demand_ended
 from scripts.e2e.timeline import ENDED, GONE, KILLED, READY, RUNNING, STOPPING, Event, fewest_ready, timeline
 
@@ -240,6 +240,18 @@ def test_a_time_without_any_ready_pod() -> None:
     told = why(changes)
     assert "no pod was ready behind gati-outside from 00:00:18.1 to 00:00:25.0" in told
     assert "the last one, a, was told to stop" in told
+
+
+def test_pods_that_do_not_know_the_port_by_its_new_name_are_not_led_to() -> None:
+    """They are listed as ready all the same, in an EndpointSlice that has no port."""
+    known, unknown = endpoints(19, a="ready"), endpoints(19.1, a="ready")
+    unknown.object["ports"] = None
+    unknown.object["metadata"]["uid"] = "another"
+    told = why([endpoints(1, a="ready"), unknown, endpoints(19.2), endpoints(30, b="ready")])
+    assert "no pod was ready behind gati-outside from 00:00:19.1 to 00:00:30.0" in told
+    assert "the last one, a, was led to by no port" in told
+    known.object["ports"] = [{"name": "http", "port": 8080}]
+    assert why([endpoints(1, a="ready"), known]) == UNEXPLAINED
 
 
 def test_a_time_without_any_ready_pod_that_has_not_ended() -> None:
