@@ -58,7 +58,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
         notes = pod["metadata"].get("annotations") or {}
         if notes.get("prometheus.io/scrape") == "true":
             scheme, port, path = (notes.get(f"prometheus.io/{key}", "") for key in ("scheme", "port", "path"))
-            names.update(_samples(lab, pod, scheme, port, path))  # without a port at the first that it tells
+            names.update(_annotated(lab, pod, scheme, port, path))
             told.append(f"pod {pod['metadata']['name']} by annotation")
     there = bool(told) or not lab.subject.monitored
     demand(there, "nothing says where the metrics are", "a ServiceMonitor, a PodMonitor or annotations")
@@ -190,12 +190,7 @@ def _ends(
 
 
 def _taken(
-    lab: Lab,
-    monitor: Document,
-    pods: Sequence[Object],
-    port: Any,
-    endpoint: Mapping[str, Any],
-    service: Object | None,
+    lab: Lab, monitor: Document, pods: Sequence[Object], port: Any, endpoint: Mapping[str, Any], service: Object | None
 ) -> set[str]:
     """The metrics that Prometheus takes from `pods` by an endpoint of a monitor: those that its rules do not drop."""
     found, what, most = set[str](), monitor.label, monitor.spec.get("sampleLimit") or math.inf
@@ -221,6 +216,15 @@ def _taken(
     demand(kept, f"{what} drops every one of its pods")
     demand(bool(found), f"{what} drops every metric of its pods")
     return found
+
+
+def _annotated(lab: Lab, pod: Object, scheme: str, port: str, path: str) -> list[str]:
+    """The same as `_samples`; without a `port` at one of those that the pod tells, since Prometheus asks at each."""
+    *others, last = [port] if port else (dict.fromkeys(open_ports([pod]).values()) or [port])
+    for number in others:
+        with contextlib.suppress(ClusterError):
+            return _samples(lab, pod, scheme, number, path)
+    return _samples(lab, pod, scheme, last, path)
 
 
 def _samples(lab: Lab, pod: Object, scheme: str, port: Any, path: str, *, login: bool = False) -> list[str]:

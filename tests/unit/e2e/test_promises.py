@@ -794,10 +794,10 @@ def annotated(**notes: str) -> dict[str, Any]:
     [({}, ""), ({"port": "9102"}, ""), ({"path": "/m"}, "tells no metrics"), ({"port": "8080"}, "tells no metrics")],
 )
 def test_a_pod_says_by_annotations_where_its_metrics_are(notes: dict[str, str], told: str) -> None:
-    """The API server asks at the first port where it is told none."""
+    """Without a port Prometheus asks at each of them."""
     made = annotated(scrape="true", **notes)
-    answers = dict.fromkeys(("http:/metrics", "http:9102/metrics"), "up 1\n")
-    lab = Cluster(pods=[made], answers=answers, listens=["", "9102", "8080"])
+    answers = {"http:9102/metrics": "up 1\n"}
+    lab = Cluster(pods=[made], answers=answers, listens=[8080, 9102, "9102", "8080"])
     if told:
         assert told in refused(metrics.monitored, lab, "space", "space")
     else:
