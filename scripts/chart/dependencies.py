@@ -264,7 +264,7 @@ def _build(chart: Chart, helm: Helm, *, deadline: float = _FETCH) -> None:
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: the dependencies cannot be fetched: "
             + "; ".join(outdated(chart)),
             found=said or str(error),
-            run=way or "see that the repositories can be reached, then run the same command again, which fetches them",
+            run=way or "see that the repositories are known and can be reached, then run the same command again",
             code=None if way else OUTSIDE,
         ) from error
 

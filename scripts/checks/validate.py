@@ -106,7 +106,7 @@ class Validation:
                 f"{title} renders no object, so nothing is checked",
                 expected="values with which it renders something",
                 found=", ".join(some(self.unreached)) or "no template that could",
-                run=f"write ci/<name>-values.yaml in {shown(self.plan.chart.path)}, or name a file with --values",
+                run=f"write templates or ci/<name>-values.yaml in {shown(self.plan.chart.path)}, or give --values FILE",
             )
 
     def report(self) -> dict[str, Any]:

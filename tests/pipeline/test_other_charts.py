@@ -225,6 +225,9 @@ def test_repositories_of_the_user_that_the_chart_does_not_name_are_not_asked(
             wanted = f"dependencies: [{{name: needed, version: 0.1.0, repository: '{repository}'}}]\n"
             chart = write_chart(tmp_path / name, name, wanted, own=config_map("own"))
             cli("template", "--chart", chart, "--kube-version", "1.30", HELM_REPOSITORY_CONFIG=str(known)).fine()
+        wanted = "dependencies: [{name: needed, version: 0.1.0, repository: '@nobodys'}]\n"
+        told = cli("template", "--chart", write_chart(tmp_path / "e", "e", wanted), HELM_REPOSITORY_CONFIG=str(known))
+        told.refused("no repository definition for @nobodys", "see that the repositories are known", code=OUTSIDE)
 
 
 def test_dependencies_in_the_file_of_helm_2_count(cli: Cli, tmp_path: Path) -> None:
@@ -839,7 +842,7 @@ class TestManyCharts:
         charts.raise_to("other", f"0.2.0\n{needs}")
         charts.commit("far")
         told = cli("release", "--all", "--chart", charts.project)
-        told.refused("see that the repositories can be reached", code=OUTSIDE)
+        told.refused("see that the repositories are known and can be reached", code=OUTSIDE)
         assert re.search(r"other 0.2.0 +unknown .*cannot be fetched: far 1.0.0", told.stdout), told
         assert re.search(r"top 0.1.0 +absent ", told.stdout), told
         assert "releasing" not in told.stderr
