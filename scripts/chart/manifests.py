@@ -105,17 +105,17 @@ class Document:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """`value` where it is one; a chart may render anything in the place of one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}  # quicker asked for than a Mapping, and all that is read is one
 
 
 def mappings(value: Any) -> list[Mapping[str, Any]]:
     """The mappings in a list."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def nodes(value: Any) -> Iterator[Any]:
     """Every mapping in `value`: one before those in it, which are looked for once it was dealt with."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         yield value
         value = [*value.values()]
     for item in value if isinstance(value, list) else ():
@@ -124,7 +124,7 @@ def nodes(value: Any) -> Iterator[Any]:
 
 def mapped(value: Any, change: Callable[[str, str], Any], key: str = "") -> Any:
     """The same with every text in it changed, by the key that it stands under, alone or in a list, and by itself."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: mapped(item, change, name) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [mapped(item, change, key) for item in value]
@@ -252,9 +252,6 @@ class FieldChange:
     old: Any
     new: Any
 
-    def __str__(self) -> str:
-        return f"{self.path}: {_shown(self.old)} -> {_shown(self.new)}"
-
 
 @dataclass(frozen=True)
 class ObjectChange:
@@ -274,14 +271,6 @@ class Difference:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
-
-    def lines(self) -> list[str]:
-        """For a person: one line an object (`+ `, `- `, `~ `), and below a changed one a line a field."""
-        lines = [f"+ {identity}" for identity in self.added] + [f"- {identity}" for identity in self.removed]
-        for change in self.changed:
-            lines.append(f"~ {change.identity}")
-            lines += [f"    {field}" for field in change.fields]
-        return lines
 
 
 def difference(old: Manifests, new: Manifests) -> Difference:
@@ -303,7 +292,7 @@ def difference(old: Manifests, new: Manifests) -> Difference:
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
     """Every field that differs; what only one side has is one field. `path` leads to the two."""
-    if isinstance(old, dict) and isinstance(new, dict):  # quicker asked for than a Mapping
+    if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from changes(old.get(key), new.get(key), below(path, str(key)))
     elif (before := _by_name(old)) is not None and (after := _by_name(new)) is not None:
@@ -332,10 +321,6 @@ def _by_name(items: Any) -> dict[str, Any] | None:
         return None
     named = {item["name"]: item for item in items if isinstance(item, Mapping) and isinstance(item.get("name"), str)}
     return named if len(named) == len(items) else None
-
-
-def _shown(value: Any) -> str:
-    return "(absent)" if value is None else json.dumps(value, default=str)
 
 
 def opened(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -367,7 +352,7 @@ def _load(chunk: str, source: str, line: int) -> list[Mapping[str, Any]]:
             raise ChartError(
                 f"{place}: renders something that is not an object",
                 expected="a mapping with apiVersion, kind and metadata",
-                found=_shown(data)[:200],
+                found=json.dumps(data, default=str)[:200],
             )
     return loaded
 

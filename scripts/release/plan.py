@@ -522,7 +522,7 @@ class Release:
         facts = self.facts
         refusal = seen.error
         if seen.state == "different" and self._registry is not None:
-            refusal = publishing.refusal(self._registry, facts.package, facts.archive, self._helm)
+            refusal = publishing.refusal(self._registry, facts.package, facts.archive)
         words = {"absent": f"push {seen.reference}", "same": "published already, the same"}
         return Step("publish", seen.state, words.get(seen.state, seen.detail), refusal)
 

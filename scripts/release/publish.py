@@ -8,17 +8,14 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from scripts.chart.archive import Package, changed_files, chart_metadata, pack, unpack
+from scripts.chart.archive import Package, changed_files, chart_metadata, pack
 from scripts.chart.helm import Helm
-from scripts.chart.kubeversion import supported
 from scripts.chart.manifest_digest import MANIFEST_TYPE, pushed_config, pushed_manifest
-from scripts.chart.manifests import difference, read_manifests
-from scripts.chart.source import Chart, read_chart
+from scripts.chart.source import Chart
 from scripts.core.config import Config
 from scripts.core.errors import (
     REFUSED,
@@ -33,7 +30,6 @@ from scripts.core.files import sha256
 from scripts.core.interrupt import pause
 from scripts.core.owner import temporary
 from scripts.core.progress import Say, silent
-from scripts.core.semver import parse
 from scripts.core.words import some
 from scripts.registry.client import LAG, Client, Found, connect
 from scripts.registry.credentials import login_address
@@ -43,7 +39,7 @@ from scripts.release.verify import demand_same_version
 from scripts.workspace import Workspace
 
 State = Literal["absent", "same", "different", "unknown"]
-_MINORS = [f"1.{minor}" for minor in range(16, 100)]  # helm renders for any, also for one that is not out yet
+_REPACKED = "the same files, packed in another way (by another version of helm?)"
 _SHOWN = 40  # lines of a difference
 _PUSH, _SLOWEST = 300.0, 256 << 10  # seconds for a push, and bytes a second that a large one has to go with
 _ATTEMPTS = 3  # for a push that fails and is not refused: what is there already is not sent again
@@ -103,7 +99,7 @@ def publish(
     with connect(registry, push=True) as client:
 
         def refused(how: str) -> RegistryError:
-            return _other_content(client, reference, package.path.read_bytes(), helm, how)
+            return _other_content(client, reference, package.path.read_bytes(), how)
 
         begin = time.monotonic()
         before = _probe(client, reference, package)
@@ -170,10 +166,10 @@ def stage(client: Client, reference: Reference, package: Package, archive: bytes
     return Found(package.manifest_digest, MANIFEST_TYPE, manifest)
 
 
-def refusal(registry: Registry, package: Package, archive: bytes, helm: Helm) -> RegistryError:
+def refusal(registry: Registry, package: Package, archive: bytes) -> RegistryError:
     """Why `package`, whose bytes are `archive`, is not published where `probe` says "different"."""
     with connect(registry, push=True) as client:
-        return _other_content(client, registry.reference(package.name, package.version), archive, helm)
+        return _other_content(client, registry.reference(package.name, package.version), archive)
 
 
 def demand_committed(work: Workspace) -> None:
@@ -191,7 +187,7 @@ def check_tree(package: Package, chart: Chart, helm: Helm) -> None:
     with origin_of(own, helm) as origin:
         packed, tree = package.path.read_bytes(), pack(helm, origin.chart.path, package.epoch, package.given)
     if packed != tree:
-        lines = changed_files(packed, tree) or ("the same files, packed in another way (by another version of helm?)",)
+        lines = changed_files(packed, tree) or (_REPACKED,)
         raise ChartError(
             f"{package.path} is not the chart in {chart.path}",
             found="\n".join(some(lines, _SHOWN)),
@@ -260,54 +256,26 @@ def _push_failure(error: CommandFailed | CommandTimeout, reference: Reference, c
 
 
 def _other_content(
-    client: Client, reference: Reference, ours: bytes, helm: Helm, how: str = "it is published with other content"
+    client: Client, reference: Reference, ours: bytes, how: str = "it is published with other content"
 ) -> RegistryError:
     """The refusal to overwrite, with what differs between the published chart and our archive."""
     return RegistryError(
         f"{reference} is not overwritten: {how}",
         expected=f"nothing, or the archive sha256 {sha256(ours)}",
-        found="\n".join(some(_differences(client, reference, ours, helm), _SHOWN)),
+        found="\n".join(some(_differences(client, reference, ours), _SHOWN)),
         run="invoke version-bump --part patch",
         code=REFUSED,
     )
 
 
-def _differences(client: Client, reference: Reference, ours: bytes, helm: Helm) -> Iterator[str]:
-    """What leads from the published chart to ours: first in what is rendered, else in the files."""
+def _differences(client: Client, reference: Reference, ours: bytes) -> list[str]:
+    """The files that differ between the published chart and ours."""
     found = client.manifest(reference)
     if found is None:
-        yield "it is gone again"
-        return
+        return ["it is gone again"]
     try:
-        theirs = client.archive(reference, found)
-        rendered = list(_rendered(theirs, ours, helm))
+        lines = changed_files(client.archive(reference, found), ours) or (_REPACKED,)
     except ReleaseError as error:
-        yield f"digest {found.digest}, which cannot be compared: {error.message}"
-        return
-    yield f"digest {found.digest}; from the published chart to this one:"
-    yield from rendered or ["no rendered object differs, but files do:", *changed_files(theirs, ours)]
-
-
-def _rendered(theirs: bytes, ours: bytes, helm: Helm) -> Iterator[str]:
-    """The objects that differ, for each values file of either chart, on the newest Kubernetes that both admit."""
-    with temporary("compare") as scratch:
-        charts = [read_chart(unpack(data, scratch / side)) for side, data in (("theirs", theirs), ("ours", ours))]
-        admitted = [set(supported(one.kube_version, _MINORS)) for one in charts if one.kube_version]
-        both = set.intersection(*admitted) if admitted else ()  # else helm chooses
-        newest = max(both, key=parse, default=None)
-        differences: dict[tuple[str, ...], list[str]] = {}  # the values files by what they make differ
-        for name in sorted({"values.yaml", *(file.name for one in charts for file in one.path.glob("values*.yaml"))}):
-            try:
-                files = [[one.path / name] if (one.path / name).is_file() else [] for one in charts]
-                before, after = (
-                    read_manifests(helm.template(one.path, values=own, kube_version=newest))
-                    for one, own in zip(charts, files, strict=True)
-                )
-                lines = difference(before, after).lines()
-            except ReleaseError as error:
-                lines = [f"cannot be rendered: {error.message}"]
-            if lines:
-                differences.setdefault(tuple(lines), []).append(name)
-    for changes, names in differences.items():
-        yield f"with {', '.join(names)}:"
-        yield from (f"  {line}" for line in changes)
+        return [f"digest {found.digest}, which cannot be compared: {error.message}"]
+    rendered = f"invoke diff --from {reference.version} shows what they render"
+    return [f"digest {found.digest}; from the published chart to this one ({rendered}):", *lines]

@@ -62,7 +62,7 @@ def test_what_helm_create_makes_goes_through_every_task(cli: Cli) -> None:
     )
     assert "spec.replicas: 1 -> 3" in difference
     cli.on_chart("package").fine()
-    cli.on_chart("publish").refused("is not overwritten", "spec.replicas: 1 -> 3", "version-bump")
+    cli.on_chart("publish").refused("is not overwritten", "/values.yaml", "invoke diff --from 0.1.0", "version-bump")
     values.write_text(before["values.yaml"].decode())
     assert snapshot(cli.chart) == before
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
-from scripts.chart.manifests import Document, Identity, Manifests, difference, read_manifests
+from scripts.chart.manifests import Difference, Document, Identity, Manifests, difference, read_manifests
 from scripts.core.errors import ChartError
 
 RENDERED = """---
@@ -38,6 +40,20 @@ def manifests(*objects: dict[str, Any]) -> Manifests:
 
 def deployment(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+def lines(found: Difference) -> list[str]:
+    """One for each object that came, went or changed, and below it one a field."""
+
+    def told() -> Iterator[str]:
+        yield from (f"{sign} {one}" for sign, side in (("+", found.added), ("-", found.removed)) for one in side)
+        for change in found.changed:
+            yield f"~ {change.identity}"
+            for one in change.fields:
+                sides = ("(absent)" if side is None else json.dumps(side) for side in (one.old, one.new))
+                yield f"    {one.path}: {' -> '.join(sides)}"
+
+    return [*told()]
 
 
 def test_documents_know_their_template() -> None:
@@ -119,12 +135,12 @@ def test_equal_objects_in_another_order_do_not_differ() -> None:
 def test_added_and_removed_objects() -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}}
     found = difference(manifests(deployment()), manifests(service))
-    assert found.lines() == ["+ Service/web", "- Deployment/web"]
+    assert lines(found) == ["+ Service/web", "- Deployment/web"]
 
 
 def test_a_new_api_version_is_a_change_of_the_same_object() -> None:
     found = difference(manifests({**deployment(), "apiVersion": "apps/v1beta1"}), manifests(deployment()))
-    assert found.lines() == ["~ Deployment/web", '    apiVersion: "apps/v1beta1" -> "apps/v1"']
+    assert lines(found) == ["~ Deployment/web", '    apiVersion: "apps/v1beta1" -> "apps/v1"']
 
 
 @pytest.mark.parametrize(
@@ -149,7 +165,7 @@ def test_a_new_api_version_is_a_change_of_the_same_object() -> None:
     ],
 )
 def test_changed_fields_have_paths(old: dict[str, Any], new: dict[str, Any], line: str) -> None:
-    assert difference(manifests(deployment(**old)), manifests(deployment(**new))).lines()[1:] == [f"    {line}"]
+    assert lines(difference(manifests(deployment(**old)), manifests(deployment(**new))))[1:] == [f"    {line}"]
 
 
 def test_what_is_written_otherwise_and_means_the_same_is_no_difference() -> None:
