@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -26,7 +27,13 @@ _TELLING |= {"allocateLoadBalancerNodePorts", "attachRequired", "hostUsers", "st
 # Lists of which the order tells nothing.
 _SETS = frozenset({"tolerations", "topologySpreadConstraints", "volumeMounts", "metrics", "tls", "drop"})
 _SETS |= {"add", "hosts", "hostnames", "dnsNames", "loadBalancerSourceRanges", "externalIPs", "finalizers"}
-_SETS |= {"resourceNames", "scopes"}
+_SETS |= {"resourceNames", "scopes", "endpoints", "podMetricsEndpoints"}
+# The same, in kinds that are built in.
+_KNOWN_SETS = frozenset(
+    {"policies", "nodeSelectorTerms", "matchExpressions", "matchFields", "values", "sources", "items"}
+)
+_KNOWN_SETS |= {"preferredDuringSchedulingIgnoredDuringExecution", "requiredDuringSchedulingIgnoredDuringExecution"}
+_KNOWN_SETS |= {"supplementalGroups", "ports", "hostAliases"}
 _SELECTORS = frozenset({"podSelector", "namespaceSelector", "objectSelector", "labelSelector"})
 _AMOUNTS = frozenset({"requests", "limits", "hard", "capacity", "max", "min", "default", "defaultRequest"})
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
@@ -42,7 +49,7 @@ _INSIDE: Mapping[str, Mapping[str, Any]] = {
     "serviceAccountToken": {"expirationSeconds": 3600}, "tolerations": {"operator": "Equal"},
     "configMap": _FILE_MODE, "secret": _FILE_MODE, "projected": _FILE_MODE, "downwardAPI": _FILE_MODE,
     "scaleDown": {"selectPolicy": "Max", "stabilizationWindowSeconds": 300, "policies": [_SHARE]},
-    "scaleUp": {"selectPolicy": "Max", "stabilizationWindowSeconds": 0, "policies": [_PODS, _SHARE]},
+    "scaleUp": {"selectPolicy": "Max", "stabilizationWindowSeconds": 0, "policies": [_SHARE, _PODS]},
     "roleRef": {"apiGroup": "rbac.authorization.k8s.io"}, "service": {"port": 443},
     "path": {"type": "PathPrefix", "value": "/"}, "matches": {"path": {}}, "rules": {"scope": "*", "matches": [{}]},
     "webhooks": {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "timeoutSeconds": 10,
@@ -137,7 +144,7 @@ def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:
         for key, item in value.items():
             if item is None or (bare and (item is False or item == "") and key not in _TELLING):
                 continue
-            item = _lean(item, known, loose, key)
+            item = _lean(item, known, loose and key != "selector", key)  # in which an order may not change
             if item or key not in _EMPTY:
                 lean[key] = item
         if name in _SELECTORS and loose == known:
@@ -148,7 +155,8 @@ def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:
     if not isinstance(value, list):
         return _amount(value) if name == "sizeLimit" else value
     items = [_lean(item, known, loose, name if name in _INSIDE else "") for item in value]
-    return sorted(items, key=repr) if name in _SETS and loose == known else items
+    unordered = (name in _SETS and loose == known) or (name in _KNOWN_SETS and loose)
+    return sorted(items, key=lambda one: json.dumps(one, sort_keys=True, default=str)) if unordered else items
 
 
 def _plain(selector: dict[str, Any]) -> None:
@@ -195,6 +203,7 @@ def _pod(pod: dict[str, Any], *, restart: bool, loose: bool) -> None:
     for container in (*_dicts(pod.get("containers")), *_dicts(pod.get("initContainers"))):
         latest = re.search(r":(?!latest$)[^/:]+$|@", str(container.get("image"))) is None
         _drop(container, {"imagePullPolicy": "Always" if latest else "IfNotPresent"})
+        _referring(_dicts(container.get("env")))
         names = {}
         for port in _dicts(container.get("ports")):
             if loose and "protocol" not in port and "name" in port:
@@ -206,6 +215,15 @@ def _pod(pod: dict[str, Any], *, restart: bool, loose: bool) -> None:
                     where["port"] = names[where["port"]]
         if isinstance(amounts := container.get("resources"), dict) and isinstance(amounts.get("limits"), dict):
             amounts["requests"] = {**amounts["limits"], **(amounts.get("requests") or {})}
+
+
+def _referring(variables: list[dict[str, Any]]) -> None:
+    """A variable is put in where it stands before; else, as behind `$$`, the words stay as they are."""
+    later = {one.get("name") for one in variables}
+    for one in variables:
+        if "$(" in (value := str(one.get("value"))):
+            one["value"] = re.sub(r"\$(\$|\((.*?)\))", lambda found: "$" * (found[2] in later) + found[0], value)
+        later.discard(one.get("name"))
 
 
 def _amount(value: Any) -> Any:

@@ -123,8 +123,11 @@ def _meaning(change: schemas.Change, keyed: set[schemas.Path]) -> tuple[Level, s
         return None
     if change.effect == "wider":
         gets = "no default any more" if change.new is None else "the new default"
-        told = {"properties": "a new field", "default": f"objects that do not say it get {gets}"}
-        return "minor", told.get(change.what, f"more is taken than before ({change.what})")
+        return "minor", {
+            "properties": "a new field",
+            "default": f"objects that do not say it get {gets}",
+            "x-kubernetes-map-type": "who applies a part of it takes away what others set beside it, or no longer does",
+        }.get(change.what, f"more is taken than before ({change.what})")
     if change.path[:1] == ("status",):
         return "minor", "its controller, which comes with it, writes it otherwise"
     return "major", {

@@ -71,7 +71,7 @@ def refused(
 def at(data: Any, path: str) -> Any:
     """What stands at a dotted path, None where nothing does."""
     for key in path.split("."):
-        data = data.get(key) if isinstance(data, Mapping) else None
+        data = data.get(key) if isinstance(data, dict) else None
     return data
 
 
@@ -131,12 +131,10 @@ def _claim(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
 
 
 def _volume(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    """The source of a volume, the one key of its spec that no other field has."""
+    """The source of a volume, the one key of its spec that no other field has, and its mode."""
     plain = {"accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy"}
-    plain |= {"storageClassName", "volumeAttributesClassName", "volumeMode"}
+    plain |= {"storageClassName", "volumeAttributesClassName"}
     yield from _spec_but(frozenset(plain), old, new)
-    if at(old, "spec.volumeMode") != at(new, "spec.volumeMode"):
-        yield _pair("spec.volumeMode", old, new)
     if at(old, "spec.nodeAffinity") not in (None, at(new, "spec.nodeAffinity")):
         yield _pair("spec.nodeAffinity", old, new)
 

@@ -201,15 +201,17 @@ def judge_policy(
         if one.namespace == (at(new, "metadata.namespace") or "")
         and selector_in(now.get("podSelector"), one.spec.get("podSelector"))
     ]
+    own = at(new, "metadata.namespace") or next((one.release_namespace for one in manifests_after), "")
+    labels = {"": {_NAMED: own}, **{one.name: one.labels for one in manifests_after.all("Namespace")}}
     for direction, peers in _PEERS.items():
         before, after = mappings(was.get(direction)), mappings(now.get(direction))
         if before == after or direction.capitalize() not in types[0] & types[1]:
             continue
         rules = [*after, *(rule for one in beside for rule in mappings(one.get(direction)))]
-        lost = [rule for rule in before if not _let(rule, rules, peers)]
+        lost = [rule for rule in before if not _let(rule, rules, peers, labels)]
         if lost:
             yield "major", f"spec.{direction}", lost, after, "traffic that was let through is refused"
-        elif any(not _let(rule, before, peers) for rule in after):
+        elif any(not _let(rule, before, peers, labels) for rule in after):
             yield "minor", f"spec.{direction}", before, after, "more traffic is let through"
 
 
@@ -250,10 +252,15 @@ def _open(spec: Mapping[str, Any], direction: str) -> bool:
     return any(not rule.get(_PEERS[key]) and not rule.get("ports") for rule in mappings(spec.get(key)))
 
 
-def _let(rule: Mapping[str, Any], rules: Iterable[Mapping[str, Any]], peers: str) -> bool:
+def _let(rule: Mapping[str, Any], rules: Iterable[Mapping[str, Any]], peers: str, labels: Labels) -> bool:
     """Whether all that `rule` lets through is let through by `rules`, pair of a peer and a port by pair."""
     ours, theirs = (
-        [(peer, port) for one in side for peer in one.get(peers) or [None] for port in one.get("ports") or [None]]
+        [
+            (_placed(peer, labels), port)
+            for it in side
+            for peer in it.get(peers) or [None]
+            for port in it.get("ports") or [None]
+        ]
         for side in ((rule,), rules)
     )
     return all(
@@ -261,6 +268,21 @@ def _let(rule: Mapping[str, Any], rules: Iterable[Mapping[str, Any]], peers: str
         or _port_in(port, [q for p, q in theirs if _peer_in(peer, [p])])
         for peer, port in ours
     )
+
+
+Labels = Mapping[str, Mapping[str, Any]]
+"""Those of namespaces by their names; under "" what tells the policy's own."""
+_NAMED = "kubernetes.io/metadata.name"  # the label of which the API server sees to it that it is the name
+
+
+def _placed(peer: Any, labels: Labels) -> Any:
+    """A peer with all that is known of its namespace, which is the policy's own where it says nothing of it."""
+    if not isinstance(peer, Mapping) or "ipBlock" in peer:
+        return peer
+    selector = peer.get("namespaceSelector", {"matchLabels": labels[""]})
+    told = mapping(selector).get("matchLabels") or {}
+    known = {**mapping(selector), "matchLabels": {**labels.get(str(told.get(_NAMED)), {}), **told}}
+    return {**peer, "namespaceSelector": known}
 
 
 def _peer_in(peer: Any, others: Sequence[Any]) -> bool:
@@ -272,16 +294,11 @@ def _peer_in(peer: Any, others: Sequence[Any]) -> bool:
     known = mappings(others)
     if "ipBlock" in peer:
         return _blocks_in([peer["ipBlock"]], [one["ipBlock"] for one in known if "ipBlock" in one])
-    return any(_selected_in(peer, one) for one in known if "ipBlock" not in one)
-
-
-def _selected_in(peer: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    # Without a selector of namespaces it is the policy's own, without one of pods every pod.
-    usual = {"namespaceSelector": _OWN, "podSelector": {}}
-    return all(selector_in(peer.get(key, every), other.get(key, every)) for key, every in usual.items())
-
-
-_OWN = {"matchLabels": {"kubernetes.io/metadata.name": "that of the policy"}}
+    return any(
+        all(selector_in(peer.get(key), one.get(key)) for key in ("namespaceSelector", "podSelector"))
+        for one in known
+        if "ipBlock" not in one
+    )
 
 
 def selector_in(selector: Any, other: Any) -> bool:

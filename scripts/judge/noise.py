@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from scripts.chart.manifests import FieldChange, Identity, Manifests, changes, difference, mapped, nodes
+from scripts.judge.reason import bears
 
 _KEY = r'(?:\["(?P<quoted>.*)"\]|\.(?P<plain>[\w-]+))$'
 _LABEL = re.compile(rf"(?:^|\.)metadata\.(labels|annotations){_KEY}")
@@ -44,8 +45,7 @@ class Noise:
         if "checksum" in key:
             return f"{key} (follows)"
         old, new = str(change.old), str(change.new)
-        carried = any(_replaced(old, *pair) == new for pair in self.versions if pair[0] != pair[1])
-        return key if carried or key in _VERSION_KEYS else ""
+        return key if bears(old, new, self.versions) or key in _VERSION_KEYS else ""
 
 
 def masked(kind: str, path: str, old: Any, new: Any) -> tuple[Any, Any]:
@@ -158,8 +158,3 @@ def join_clusters(found: dict[str, tuple[T, Places]]) -> None:
             alike = re.sub(rf"(?<![\d.]){re.escape(*minors)}(?!\d)", "MINOR", key)
             if alike != key:
                 found.setdefault(f"MINOR {alike}", (found.pop(key)[0], []))[1].extend(where)
-
-
-def _replaced(text: str, old: str, new: str) -> Any:
-    """`text` with another version in it; a label cannot hold the `+` of one."""
-    return text.replace(old, new).replace(old.replace("+", "_"), new.replace("+", "_")) if old else None

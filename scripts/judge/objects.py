@@ -290,10 +290,11 @@ def _structured(
         for lacking in sorted(_unmeasured(new, after) - _unmeasured(old, before)):
             meaning = "it takes a share of what is not asked for: nothing scales the pods, unless a LimitRange asks"
             yield "major", "spec.metrics", None, lacking, meaning
-    elif kind == "PrometheusRule":
-        kept = {one for rules in after.all(kind) for one in _rules(rules.spec)}
-        for what, name in sorted({*_rules(mapping(old.get("spec")))} - kept):
-            yield "major", f"spec {what}", name, None, _NO_RULE[what]
+    elif kind in ("PrometheusRule", "ServiceMonitor", "PodMonitor"):
+        was, now = ({*_parts(mapping(side.get("spec")))} for side in (old, new))
+        lost = was.difference(*(_parts(one.spec) for one in after.all(kind)))
+        if kind == "PrometheusRule" or len(lost) > len(now - was):  # else as many are scraped at another port or path
+            yield from (("major", f"spec {what}", name, None, _WITHOUT[what]) for what, name in sorted(lost))
     elif kind.endswith("WebhookConfiguration"):
         yield from _asked(old, new)
     elif kind == "ValidatingAdmissionPolicyBinding" and "Deny" in (immutable.at(new, "spec.validationActions") or ()):
@@ -303,16 +304,20 @@ def _structured(
                 yield "major", path, was, now, "what the policy forbids is refused in more places from now on"
 
 
-_NO_RULE = {
+_WITHOUT = {
     "alert": "nobody is told of it any more, and who silences or routes it by this name does so in vain",
     "record": "who reads the series, such as a dashboard, finds nothing",
+    "endpoint": "Prometheus scrapes it no longer",
 }
 
 
-def _rules(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The alerts and the series of a PrometheusRule, by name."""
-    rules = (rule for group in mappings(spec.get("groups")) for rule in mappings(group.get("rules")))
-    return ((what, str(rule[what])) for rule in rules for what in _NO_RULE if rule.get(what))
+def _parts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The alerts and the series of a PrometheusRule, by name; and what a monitor scrapes, by port and path."""
+    for rule in (rule for group in mappings(spec.get("groups")) for rule in mappings(group.get("rules"))):
+        yield from ((what, str(rule[what])) for what in _WITHOUT if rule.get(what))
+    for one in (*mappings(spec.get("endpoints")), *mappings(spec.get("podMetricsEndpoints"))):
+        port, asked = one.get("port") or one.get("targetPort"), one.get("params") or ""
+        yield "endpoint", f"{port}{one.get('path') or '/metrics'}{asked}"
 
 
 def _unmeasured(scaler: Mapping[str, Any], manifests: Manifests) -> set[str]:

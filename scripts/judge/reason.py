@@ -126,7 +126,7 @@ def bears(old: Any, new: Any, versions: Iterable[tuple[str, str]]) -> bool:
     if not (isinstance(old, str) and isinstance(new, str)):
         return False
     for was, now in versions:
-        told_apart = "." in was  # 8 stands in too much else
+        told_apart = "." in was or old == was  # 8 stands in too much else
         if told_apart and re.sub(rf"(?<![\d.]){re.escape(was)}(?!\.?\d)", now, old) == new:
             return True
     return False

@@ -22,13 +22,13 @@ Path = tuple[str, ...]
 
 _ALL = frozenset({"null", "boolean", "object", "array", "number", "integer", "string"})
 _NOTES = frozenset(
-    {"$schema", "$id", "id", "$comment", "title", "description", "default", "examples", "example", "deprecated"}
+    {"$schema", "$id", "id", "$comment", "title", "description", "examples", "example", "deprecated"}
     | {"readOnly", "writeOnly", "definitions", "$defs", "$anchor", "externalDocs"}
-    | {"x-kubernetes-map-type", "nullable", "x-kubernetes-int-or-string", "contentEncoding", "contentMediaType"}
+    | {"nullable", "x-kubernetes-int-or-string", "contentEncoding", "contentMediaType"}
 )
 _FREE: Mapping[str, tuple[Any, ...]] = {
     "pattern": ("", ".*", "^.*$"), "required": ([],), "unevaluatedProperties": (True, {}),
-    "x-kubernetes-list-type": ("atomic",), "minContains": (1,),
+    "x-kubernetes-list-type": ("atomic",), "x-kubernetes-map-type": ("granular",), "minContains": (1,),
 }  # fmt: skip
 """What refuses nothing, as if it were not there."""
 NEVER: Schema = {"not": {}}
@@ -40,6 +40,8 @@ _BOUNDS: tuple[tuple[str, str, str], ...] = (
     ("minContains", "maxContains", "array"),
 )
 _RULES = "x-kubernetes-validations"
+_SERVED = ("default", "x-kubernetes-map-type")
+"""What the API server does with an object beside taking it."""
 _SHAPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), Mapping),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "required", "enum", _RULES), list),
@@ -141,7 +143,7 @@ class Inlined:
             return self._referred(schema, ref, refs, depth)
         read: dict[str, Any] = {}
         for key, value in schema.items():
-            if (key in _NOTES and not (key == "default" and self._pruned)) or value in _FREE.get(key, ()):
+            if key in _NOTES or (key in _SERVED and not self._pruned) or value in _FREE.get(key, ()):
                 continue
             if not _meant(key, value) or (key == "format" and not (self._alone or self._pruned)):
                 continue  # since 2019 a format is only said
@@ -313,11 +315,9 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     if old == NEVER or new == NEVER:
         yield Change(path, "not", _told(old), _told(new), "wider" if old == NEVER else "narrower")
         return
-    if old.get("default") != new.get("default"):  # which the API server writes
-        yield Change(path, "default", old.get("default"), new.get("default"), "wider")
-    was, now = (side.get(_RULES, []) for side in (old, new))
-    lost, more = ([rule for rule in one if rule not in other] for one, other in ((was, now), (now, was)))
-    yield from _either(path, _RULES, lost or None, more or None, narrower=more, wider=lost)
+    for word in (word for word in _SERVED if old.get(word) != new.get(word)):
+        yield Change(path, word, old.get(word), new.get(word), "wider")
+    yield from _rules(old, new, path)
     if "enum" in old or "enum" in new:
         yield from _enums(old, new, path)
         return
@@ -358,6 +358,39 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     for key in _OPAQUE:
         if (key in old or key in new) and _frozen(old.get(key)) != _frozen(new.get(key)):
             yield from _unknown(old, new, key, path)
+
+
+def _rules(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
+    was, now = (side.get(_RULES, []) for side in (old, new))
+    told = ([rule for rule in one if rule not in other] or None for one, other in ((was, now), (now, was)))
+    asked = [{clause for rule in side for clause in _clauses(_CEL.findall(str(rule)))} for side in (was, now)]
+    lost, more = (
+        any(not any(other <= one for other in theirs) for one in ours) for ours, theirs in (asked, asked[::-1])
+    )
+    yield from _either(path, _RULES, *told, narrower=more, wider=lost)
+
+
+_CEL = re.compile(r"""(?s)"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\|\||&&|\w+|\S""")
+
+
+def _clauses(words: list[str]) -> set[frozenset[str]]:
+    """What a rule in the Common Expression Language asks for: all of these, each as what it may be met by."""
+    depths = [*itertools.accumulate((word in ("(", "[", "{")) - (word in (")", "]", "}")) for word in words)]
+
+    def between(sign: str) -> list[list[str]]:
+        places = [place for place, word in enumerate(words) if word == sign and not depths[place]]
+        return [words[begin + 1 : end] for begin, end in itertools.pairwise([-1, *places, len(words)])]
+
+    if len(between("?")) == 1:
+        if len(either := between("||")) > 1:
+            sides = [_clauses(one) for one in either]
+            met = (next(iter(side)) if len(side) == 1 else {str(sorted(map(sorted, side)))} for side in sides)
+            return {frozenset[str]().union(*met)}
+        if len(both := between("&&")) > 1:
+            return set[frozenset[str]]().union(*map(_clauses, both))
+        if words[:1] == ["("] and 0 not in depths[:-1]:
+            return _clauses(words[1:-1])
+    return {frozenset({" ".join(words)})}
 
 
 def _demands(schema: Schema) -> list[Schema]:

@@ -82,12 +82,30 @@ def test_an_integer_of_fewer_bits_takes_fewer_numbers() -> None:
         ([{"rule": "b"}, {"rule": "a", "message": "other words"}], []),
         ([{"rule": "a"}], ["minor"]),
         ([{"rule": "a"}, {"rule": "b"}, {"rule": "c"}], ["major"]),
+        ([{"rule": "b  &&a"}], []),
+        ([{"rule": "a || c"}, {"rule": "b"}], ["minor"]),
+        ([{"rule": "(c ? d : e) || (a)"}, {"rule": "b"}], ["minor"]),
+        ([{"rule": "a && c"}, {"rule": "b"}], ["major"]),
+        ([{"rule": "a ? b : c"}], ["major"]),
+        ([{"rule": "a"}, {"rule": "self.all(x, b || x)"}], ["major"]),
+        ([{"rule": "a"}, {"rule": "'b || c'"}], ["major"]),
     ],
 )
 def test_the_rules_of_a_field(new: list[dict[str, str]], levels: list[str]) -> None:
     rules = ([{"rule": "a"}, {"rule": "b"}], new)
     old, now = (definition({"type": "object", "x-kubernetes-validations": one}) for one in rules)
     assert [reason.level for reason in judge_definition(old, now)] == levels
+
+
+def test_how_a_map_is_applied() -> None:
+    whole, parts, said = (
+        definition({"type": "object", **({"x-kubernetes-map-type": kind} if kind else {})})
+        for kind in ("atomic", None, "granular")
+    )
+    assert [[one.level for one in judge_definition(*pair)] for pair in ((whole, parts), (parts, whole))] == [
+        ["minor"]
+    ] * 2
+    assert not [*judge_definition(parts, said)]
 
 
 def test_a_version_that_is_not_served() -> None:

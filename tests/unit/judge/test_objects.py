@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -654,6 +655,103 @@ def test_an_alert_or_a_series_that_is_gone(rules: str, about: list[str]) -> None
     )
     found = {re.sub(r"\.groups.*", " rules", one.about.partition(" ")[2]): one.level for one in judge(*sides)}
     assert found == {one: "minor" if one == "spec rules" else "major" for one in about}
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "levels"),
+    [
+        ("[{port: b}]", ["major", "minor"]),
+        ("[{port: b, interval: 30s}, {port: a}]", ["minor"]),
+        ("[{port: c}, {port: b}]", ["minor"]),  # the same at another port
+    ],
+)
+def test_an_endpoint_that_is_no_longer_scraped(endpoints: str, levels: list[str]) -> None:
+    old, new = (
+        make("ServiceMonitor", changes=f"{{spec: {{endpoints: {one}}}}}")
+        for one in ("[{port: a}, {port: b}]", endpoints)
+    )
+    assert sorted({reason.level for reason in judge([old], [new])}) == levels
+    beside = make("ServiceMonitor", name="y", changes="{spec: {endpoints: [{port: a}]}}")
+    assert "major" not in {reason.level for reason in judge([old], [new, beside])}
+
+
+_DURING = "DuringSchedulingIgnoredDuringExecution"
+_TERM = "{matchExpressions: [{key: a, operator: In, values: [c, d]}, {key: b, operator: Exists}]}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        (
+            "HorizontalPodAutoscaler",
+            "behavior: {scaleUp: {policies: [{type: Pods, value: 2}, {type: Percent, value: 9}]}}",
+        ),
+        ("ServiceMonitor", "endpoints: [{port: a}, {port: b, path: /b}]"),
+        *(
+            ("Deployment", f"template: {{spec: {{{pod}}}}}")
+            for pod in (
+                "tolerations: [{key: a, effect: NoExecute}, {key: b}]",
+                "containers: [{name: a, image: x, ports: [{containerPort: 1}, {containerPort: 2}]}]",
+                f"affinity: {{nodeAffinity: {{required{_DURING}: {{nodeSelectorTerms: [{_TERM}]}}}}}}",
+                f"affinity: {{podAffinity: {{preferred{_DURING}: [{{weight: 1}}, {{weight: 2}}]}}}}",
+            )
+        ),
+    ],
+)
+def test_a_list_in_another_order_that_tells_nothing(kind: str, spec: str) -> None:
+    def turned(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: turned(item) for key, item in reversed(value.items())}
+        return [*map(turned, reversed(value))] if isinstance(value, list) else value
+
+    old = make(kind, changes=f"{{spec: {{{spec}}}}}")
+    assert judge([old], [Document(turned(old.data))]) == []
+
+
+def test_a_selector_in_another_order_is_refused() -> None:
+    terms = ["{key: a, operator: Exists}", "{key: b, operator: Exists}"]
+    old, new = (
+        make("Deployment", changes=f"{{spec: {{selector: {{matchExpressions: [{', '.join(one)}]}}}}}}")
+        for one in (terms, terms[::-1])
+    )
+    assert "major" in {reason.level for reason in judge([old], [new])}
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [("x$(A)", "minor"), ("x$$(A)", "none"), ("$$$(A)", "minor"), ("$(X_SERVICE_HOST)", "none"), ("x", "none")],
+)
+def test_variables_in_another_order(value: str, level: str) -> None:
+    """Kubernetes puts in what stands before: https://kubernetes.io/docs/tasks/inject-data-application/."""
+    variables = ["{name: A, value: a}", f"{{name: B, value: '{value}'}}", "{name: C, value: c}"]
+    pods = "{{spec: {{template: {{spec: {{containers: [{{name: a, image: x, env: [{}]}}]}}}}}}}}"
+    a, b, c = variables
+    old, moved, turned = (
+        [make("Deployment", changes=pods.format(", ".join(one)))] for one in ([a, b, c], [c, a, b], [c, b, a])
+    )
+    assert judge(old, moved) == []
+    assert highest(reason.level for reason in judge(old, turned)) == level
+
+
+@pytest.mark.parametrize(
+    ("peer", "other", "levels"),
+    [
+        ("{matchLabels: {kubernetes.io/metadata.name: here}}", "", ["none", "none"]),
+        ("{matchLabels: {kubernetes.io/metadata.name: there}}", "", ["major", "major"]),
+        ("{matchLabels: {kubernetes.io/metadata.name: there}}", "{matchLabels: {team: a}}", ["minor", "major"]),
+        ("{matchLabels: {kubernetes.io/metadata.name: there}}", "{matchLabels: {team: b}}", ["major", "major"]),
+    ],
+)
+def test_a_namespace_by_its_name_and_by_its_labels(peer: str, other: str, levels: list[str]) -> None:
+    """Its own labels, as far as the chart makes it; the policy's is that of the release."""
+    there, sides = make("Namespace", name="there", labels={"team": "a"}), []
+    for one in (peer, other):
+        selector = {"namespaceSelector": yaml.safe_load(one)} if one else {}
+        spec = {"spec": {"ingress": [{"from": [{"podSelector": {}, **selector}]}]}}
+        both = (there, make("NetworkPolicy", changes=json.dumps(spec)))
+        sides.append(Manifests(tuple(replace(each, release_namespace="here") for each in both)))
+    for pair, level in zip((sides, sides[::-1]), levels, strict=True):
+        assert highest(one.level for one in judge_objects(pair[0], pair[1], Scene("here"))) == level
 
 
 @pytest.mark.parametrize(
