@@ -44,6 +44,10 @@ FILES: list[tuple[str, str]] = [
         "global: {imageRegistry: harbor.example.com/proxy}",
         'image: "harbor.example.com/proxy/gati-gateway/gati-ingress:1.0.0"',
     ),
+    (
+        "global: {imageRegistry: '[fd00::1]:5000/group--a/my__mirror'}",
+        'image: "[fd00::1]:5000/group--a/my__mirror/gati-gateway/gati-ingress:1.0.0"',
+    ),
     ("imagePullSecrets: [regcred]", "- name: regcred"),
     ("imagePullSecrets: [{name: regcred}]", "- name: regcred"),
     ("global: {imagePullSecrets: [my.secret]}", "- name: my.secret"),
@@ -52,6 +56,7 @@ FILES: list[tuple[str, str]] = [
     ("commonLabels: {team: 7}", 'team: "7"'),
     ("commonLabels: {owner: ''}", 'owner: ""'),
     ("commonAnnotations: {'example.com/on': true}", 'example.com/on: "true"'),
+    ("podAnnotations: {Example.com/Owner: a}", "Example.com/Owner: a"),
     ("nodeSelector: {ingress-ready: true}", 'ingress-ready: "true"'),
     ("tolerations: [{key: a, operator: Exists, effect: NoExecute, tolerationSeconds: 30}]", "tolerationSeconds: 30"),
     ("priorityClassName: high", 'priorityClassName: "high"'),

@@ -155,6 +155,11 @@ class TestHook:
         for doc in render().all("Pod"):
             assert doc["metadata"]["annotations"]["helm.sh/hook-output-log-policy"] == "hook-failed"
 
+    def test_their_annotations_win_over_the_charts_but_for_what_makes_them_tests(self) -> None:
+        given = {"helm.sh/hook-delete-policy": "before-hook-creation", "helm.sh/hook": "pre-install"}
+        for doc in render({"tests": {"podAnnotations": given}}).all("Pod"):
+            assert doc["metadata"]["annotations"].items() >= {**given, "helm.sh/hook": "test"}.items()
+
     @pytest.mark.parametrize("place", ["ingress", ""], ids=["its own", "the chart's"])
     def test_their_place_does_not_depend_on_where_the_pods_are_that_they_call(self, place: str) -> None:
         """Required anti-affinity with an ingress on every node would leave no node to them."""

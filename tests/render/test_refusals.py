@@ -522,6 +522,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
+        measured("ContainerResource", name="cpu", container="gati-ingress", target=MEAN),
+        ("ingress.hpa.metrics[0].containerResource", '"gati-ingress"', "its kind: ingress"),
+        {},
+    ),
+    (
         {"ingress": {"initContainers": [{**SIDECAR, "resizePolicy": [RESIZE]}]}},
         ("ingress.initContainers side.resizePolicy", "restartPolicy to be Always"),
         {},
@@ -1104,6 +1109,7 @@ def test_every_refusal_has_a_case() -> None:
             }
         },
         merged(boxed(), {"ingress": {"extraEnv": [{"name": "A", "valueFrom": share(containerName="side")}]}}),
+        merged(boxed(), measured("ContainerResource", name="cpu", container="side", target=MEAN)),
         {"ingress": {"initContainers": [{**SIDECAR, "restartPolicy": "Always", "resizePolicy": [RESIZE]}]}},
         {"networking": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}},
         {"networking": {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}},
@@ -1258,6 +1264,10 @@ def test_a_field_that_an_older_cluster_lacks_is_refused_there(source: dict[str, 
             31,
         ),
         (boxed(restartPolicyRules=[]), "ingress.extraContainers side.restartPolicyRules", 35),
+        *(
+            (merged(scaler, {"ingress": {"hpa": {"behavior": {"scaleUp": {"tolerance": 0}}}}}), "scaleUp.tolerance", 35)
+            for scaler in (HPA, {"keda": {"enabled": True}})
+        ),
         (
             boxed(restartPolicy="Never", restartPolicyRules=[{**RULE, "action": "RestartAllContainers"}]),
             "ingress.extraContainers side.restartPolicyRules",

@@ -169,11 +169,14 @@ def test_the_scaled_object_keeps_one_name() -> None:
 
 @pytest.mark.requirement("6.5", "9.5")
 def test_behaviour_comes_from_values_for_both() -> None:
-    behaviour = {"scaleDown": {"stabilizationWindowSeconds": 60, "selectPolicy": "Disabled"}}
+    down = {"stabilizationWindowSeconds": 60, "selectPolicy": "Disabled", "tolerance": 0.05}
+    behaviour = {"scaleDown": down, "scaleUp": {"tolerance": ""}}
     hpa = {"enabled": True, "behavior": behaviour}
     of_hpa = render({"ingress": {"hpa": hpa}}).one("HorizontalPodAutoscaler")["spec"]["behavior"]
     assert of_hpa["scaleDown"]["stabilizationWindowSeconds"] == 60
     assert of_hpa["scaleDown"]["selectPolicy"] == "Disabled"
+    assert of_hpa["scaleDown"]["tolerance"] == "50m", "as the API server stores it"
+    assert "tolerance" not in of_hpa["scaleUp"]
     of_keda = render({"ingress": {"hpa": hpa}, **KEDA}).one("ScaledObject")
     assert at(of_keda, "spec", "advanced", "horizontalPodAutoscalerConfig", "behavior") == of_hpa
 

@@ -159,6 +159,19 @@ def test_metrics_of_ones_own_hold_quantities() -> None:
     assert found["spec"]["metrics"][2]["external"]["target"]["value"] == "30"
 
 
+def test_a_word_of_the_users_own_that_sounds_like_an_amount_stays() -> None:
+    words = {"sizeLimit": "1024Mi", "divisor": "1000", "averageValue": "1000m"}
+    target = {"type": "AverageValue", "averageValue": 1}
+    pods = {"metric": {"name": "m", "selector": {"matchLabels": words}}, "target": target}
+    disk = {"name": "disk", "csi": {"driver": "a", "volumeAttributes": words}}
+    docs = render(
+        {"ingress": {"hpa": {"enabled": True, "metrics": [{"type": "Pods", "pods": pods}]}, "extraVolumes": [disk]}}
+    )
+    assert disk in pod(docs.one("Deployment", INGRESS))["volumes"]
+    found = docs.one("HorizontalPodAutoscaler")["spec"]["metrics"][1]["pods"]
+    assert found["metric"]["selector"]["matchLabels"] == words
+
+
 def test_volumes_of_ones_own_say_what_their_lists_leave_out() -> None:
     field = {"path": "f", "fieldRef": {"fieldPath": "metadata.labels"}}
     volumes = [

@@ -127,7 +127,7 @@ Takes (list ROOT CONTAINERS). */}}
 {{- $all := list -}}
 {{- range index . 1 -}}
 {{- $security := include "gati.overlay" (list "securityContext" $context .securityContext) -}}
-{{- $own := print (include "gati.resources" .resources) $security | fromYaml -}}
+{{- $own := print (include "gati.storedUnder" (list "resources" .resources)) $security | fromYaml -}}
 {{- $stored := include "gati.stored" (list "" (omit . "resources" "securityContext")) | fromJson -}}
 {{- $all = append $all (merge $own $stored.it) -}}
 {{- end -}}
@@ -141,7 +141,7 @@ imagePullPolicy: {{ .values.image.pullPolicy }}
 {{- include "gati.under" (list "command" .values.command) }}
 {{- include "gati.under" (list "args" .values.args) }}
 {{- include "gati.overlay" (list "securityContext" .root.Values.securityContext) }}
-{{- include "gati.resources" .values.resources }}
+{{- include "gati.storedUnder" (list "resources" .values.resources) }}
 {{- include "gati.under" (list "lifecycle" (include "gati.lifecycle" . | fromYaml)) }}
 {{- include "gati.under" (list "env" (include "gati.environment" . | fromYamlArray)) }}
 {{- $sources := .sources }}

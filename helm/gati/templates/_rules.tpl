@@ -27,6 +27,11 @@ Collects every map in a tree of values in NODES.all, as maps: `at`, its path; `k
 {{- end -}}
 {{- end }}
 
+{{/* The keys of maps that have no fields, but words of the user's own, as a regular expression. */}}
+{{- define "gati.rules.words" -}}
+^(config|metadata|options|triggerMetadata|volumeAttributes|nodeSelector)$|([aA]nnotations|[lL]abels)$
+{{- end }}
+
 {{/* For each list that the API takes for a map or a set, by its key, what its items are and the fields that tell them
 apart; without fields it is they themselves. */}}
 {{- define "gati.rules.once" -}}
@@ -138,6 +143,7 @@ in which to look, none for any that has the field. WHEN and MUST are regular exp
 - [[], seLinuxChangePolicy, ., "1.33"]
 - [[], sleep, ., "1.30"]
 - [[], supplementalGroupsPolicy, ., "1.33"]
+- [[], tolerance, ., "1.35"]
 - [[], volumeAttributesClassName, ., "1.29"]
 - [[dnsConfig], searches, '_|"\."', "1.33"]
 - [[env, extraEnv], name, '^[^-._a-zA-Z]|[^-._a-zA-Z0-9]', "1.32"]

@@ -13,9 +13,9 @@ applies them as a whole. Takes (list KEY TREE), KEY being where the tree stands,
 {{- $all := list -}}
 {{- range $tree }}{{ $all = append $all (include "gati.stored" (list $key .) | fromJson).it }}{{ end -}}
 {{- $tree = $all -}}
-{{- else if kindIs "map" $tree -}}
+{{- else if and (kindIs "map" $tree) (not (regexMatch (include "gati.rules.words" .) $key)) -}}
 {{- $all := get (include "gati.stored.defaults" . | fromYaml) $key | default dict -}}
-{{- $amounts := list "sizeLimit" "divisor" "averageValue" -}}
+{{- $amounts := list "sizeLimit" "divisor" "averageValue" "tolerance" -}}
 {{- if has $key (list "requests" "limits") }}{{ $amounts = keys $tree }}{{ end -}}
 {{- if eq $key "target" }}{{ $amounts = append $amounts "value" }}{{ end -}}
 {{- range $name, $value := $tree -}}
@@ -49,9 +49,9 @@ resourceFieldRef: {divisor: "0"}
 serviceAccountToken: {expirationSeconds: 3600}
 {{- end }}
 
-{{/* CPU and memory of a container; amounts that are empty are left out. */}}
-{{- define "gati.resources" -}}
-{{- include "gati.overlay" (list "resources" (include "gati.stored" (list "resources" .) | fromJson).it) -}}
+{{/* The same under its key, without what is empty in it. Takes (list KEY TREE). */}}
+{{- define "gati.storedUnder" -}}
+{{- include "gati.overlay" (list (first .) (include "gati.stored" . | fromJson).it) -}}
 {{- end }}
 
 {{/* A quantity as the API server writes it: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m, 1e8 is 100e6. Other text is

@@ -8,7 +8,7 @@ Takes the component's context with "url".
 {{- $policies := dict "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" -}}
 {{- $_ := set $policies "helm.sh/hook-output-log-policy" "hook-failed" -}}
 {{- $tests := .root.Values.tests -}}
-{{- $hook := merge (dict "helm.sh/hook" "test") $policies ($tests.podAnnotations | default dict) -}}
+{{- $hook := merge (dict "helm.sh/hook" "test") ($tests.podAnnotations | default dict) $policies -}}
 {{- $meta := dict "root" .root "component" "test" "annotations" $hook "labels" $tests.podLabels -}}
 {{- $name := include "gati.suffixed" (list (include "gati.name" .) "test") -}}
 {{- $place := dict "Values" (pick .root.Values "nodeSelector" "tolerations") -}}
