@@ -44,7 +44,7 @@ _TRIES = 3  # crashes after which a container has waited for others for more tha
 
 _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "sandbox"),
-    *("init-container", "hook", "job", "crash-loop", "progress", "paused", "unscheduled", "readiness", "unended"),
+    *("init-container", "hook", "job", "crash-loop", "progress", "paused", "unscheduled", "unended", "readiness"),
 )
 _SELDOM = 60  # seconds from which on a probe's period keeps a container waiting that might be ready
 _SCHEDULER = "default-scheduler"

@@ -1175,3 +1175,8 @@ def test_every_kind_of_cause_has_its_rank() -> None:
     kinds = set(re.findall(r'(?:_of_pod|Cause)\(\s*"([a-z-]+)"', source))
     found = [Suspicion(Cause(kind, "Pod a", "", ""), 0.0, kind) for kind in sorted(kinds)]
     assert len(ranked(found)) == len(kinds) > 5
+
+
+def test_what_does_not_end_is_told_before_who_is_not_ready_for_that() -> None:
+    found = [Suspicion(Cause(kind, f"Pod {kind}", "", ""), 0.0, kind) for kind in ("readiness", "unended")]
+    assert [one.cause.kind for one in ranked(found)] == ["unended", "readiness"]
