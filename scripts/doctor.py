@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from scripts.core.errors import MALFORMED, FindingsError, GitError, ReleaseError
-from scripts.core.git import find_repository, unlocking
+from scripts.core.git import find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.words import many, some
@@ -184,7 +185,7 @@ def _engine(_: Workspace) -> Iterator[Line]:
     yield Line("engine", "ok", f"{facts['ServerVersion']} on {facts['OperatingSystem']}, {facts['Driver']}")
     if where.exists():
         free = shutil.disk_usage(where).free
-        found, fix = f"{free / _GIB:.1f} GiB free for {where}", "docker system prune, which asks first"
+        found, fix = f"{free / _GIB:.1f} GiB free for {where}", "docker system prune"
         yield _note("disk: engine", found, free < _DISK_ENGINE, fix)
 
 
@@ -194,7 +195,7 @@ def _ports(work: Workspace) -> Iterator[Line]:
     for key in ("http_port", "grpc_port"):
         port = int(getattr(work.config, key))
         why = taken(port)
-        fix = f"invoke down, or GATI_{key.upper()}=PORT"
+        fix = f"end what uses it (invoke down), or GATI_{key.upper()}=PORT"
         yield _note(f"port {port}", why or "free for `invoke up`", why is not None, fix)
 
 
@@ -203,7 +204,7 @@ def _tools(work: Workspace) -> Iterator[Line]:
     missing = [state.name for state in states if state.state != "ready"]
     found = f"{len(states) - len(missing)} ready"  # not of how many: some are shown once they are there
     found += f"; not yet: {', '.join(missing)}" if missing else ""
-    yield _note("tools", found, bool(missing), "invoke tools --build; each is built when it is first needed, too")
+    yield _note("tools", found, bool(missing), "invoke tools --build")
 
 
 def _chart(work: Workspace) -> Iterator[Line]:
@@ -228,7 +229,7 @@ def _git(work: Workspace) -> Iterator[Line]:
     except GitError as error:
         yield Line("git", "problem", "no identity to commit or tag with", error.run)
     if locks := repository.locks():
-        yield Line("git locks", "note", f"{locks[0]}: a git is at work, or was killed", unlocking(locks))
+        yield Line("git locks", "note", f"{locks[0]}: a git is at work, or was killed", f"rm {shlex.join(locks)}")
     if not repository.signs():
         yield Line("signing", "ok", "tags are not signed")
         return
@@ -283,5 +284,5 @@ def _leftovers(work: Workspace) -> Iterator[Line]:
 
     found = leftovers.find(work)
     told = ", ".join(some(found, 3))
-    fix = "invoke down --all, which leaves alone what belongs to a run that goes on"
+    fix = "invoke down --all"
     yield _note("leftovers", told or "nothing of runs that were killed", bool(found), fix)

@@ -61,7 +61,7 @@ class Objection:
         if self.index is None:
             return f"helm dependency update {shown(chart.path)}"
         # Not `helm dependency build`, which wants each repository to be added before.
-        fetch = f"invoke lint --chart {shown(chart.path)}, which fetches it"
+        fetch = f"invoke lint --chart {shown(chart.path)}"
         return fetch if self.missing else "take it out of charts/, to be fetched"
 
     def place(self, chart: Chart) -> tuple[Path, int | None]:
@@ -259,7 +259,7 @@ def _build(chart: Chart, helm: Helm, *, deadline: float = _FETCH) -> None:
         if not way and _NO_REPOSITORY.search(said):
             way = "correct the repository there"
         elif not way and _OUTDATED_LOCK.search(said):
-            way = f"helm dependency update {shown(chart.path)}, which brings {locked_in(chart).name} up to date"
+            way = f"helm dependency update {shown(chart.path)}"
         raise ChartError(
             f"{shown(file)}:{line_of(file, ['dependencies']) or 1}: the dependencies cannot be fetched: "
             + "; ".join(outdated(chart)),

@@ -148,6 +148,11 @@ class Config:
         """What the names of the images begin with that are built for this checkout alone."""
         return f"gati-{self.checkout}"
 
+    @property
+    def version_paths(self) -> tuple[Path, ...]:
+        """Where the `version_files` are."""
+        return tuple(dict.fromkeys(as_on_disk((self.project / name).resolve()) for name in self.version_files))
+
     def result(self, chart: str, what: str) -> Path:
         """Where `dist/` keeps `what` ("lint.json") of the chart of that name; it holds those of several."""
         return self.dist / f"{re.sub(r'[^A-Za-z0-9._-]', '_', chart).lstrip('.')}.{what}"
@@ -400,7 +405,7 @@ def demand_no_login(address: str, where: str) -> None:
         raise ConfigError(
             f"{where} holds a login, or a query that may be one, which the command line and logs would show",
             expected="oci://host/path",
-            run="helm registry login HOST, or set GATI_REGISTRY_USERNAME and GATI_REGISTRY_PASSWORD",
+            run="give it by helm registry login HOST, or GATI_REGISTRY_USERNAME and GATI_REGISTRY_PASSWORD",
         )
 
 

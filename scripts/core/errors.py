@@ -90,7 +90,7 @@ def limit(error: OSError) -> dict[str, Any]:
     if error.errno == errno.EFBIG:
         return {"run": f"ulimit -f unlimited, then {SAME_COMMAND}", "doctor": ""}
     if error.errno == errno.E2BIG:
-        return {"run": f"unset large variables, or ulimit -s 8192, then {SAME_COMMAND}", "doctor": ""}
+        return {"run": f"have fewer large variables, or ulimit -s 8192, then {SAME_COMMAND}", "doctor": ""}
     if error.errno == errno.ENOENT and error.filename is None:
         if "temporary directory" in str(error):  # as Python names all that it has tried
             return {"run": f"make room in one of them, set TMPDIR, or raise ulimit -f, then {SAME_COMMAND}"}

@@ -286,10 +286,8 @@ class Repository:
         """The paths, from the root, that differ from the merge base with `revision`, and `changes`. Raises GitError."""
         base = self._said("merge-base", "HEAD", self.known(revision))
         if not base:
-            raise GitError(
-                f"HEAD and {revision} have no commit in common here",
-                run="git fetch --unshallow, where the clone is a shallow one",
-            )
+            run = f"git fetch --unshallow, then {SAME_COMMAND}" if self.shallow() else "name another revision"
+            raise GitError(f"HEAD and {revision} have no commit in common here", run=run)
         return tuple(sorted({*self.committed_since(base), *self.changes()}))
 
     def committed_since(self, commit: str) -> set[str]:
@@ -395,14 +393,23 @@ class Repository:
         theirs = f"{self._remote()}/{branch}"
         raise GitError(
             f"the branch {branch} and the one of the remote have gone apart",
+            expected="nothing of it that is here alone, which is given up",
             found=f"{here[:12]} here, {there[:12]} there",
-            run=f"{shlex.join(('git', 'branch', '--force', branch, theirs))}, if nothing of it is yours alone",
+            run=f"{shlex.join(('git', 'branch', '--force', branch, theirs))}, then {SAME_COMMAND}",
         )
 
     def demand_free(self, branch: str) -> None:
-        """Raises GitError where the branch is checked out, and would change under a working tree."""
+        """Raises GitError where the branch is checked out, and would change under a working tree; or where the remote
+        has more of it than is here, as in a clone of one branch."""
         if f"branch refs/heads/{branch}" in self._git("worktree", "list", "--porcelain").stdout.splitlines():
-            raise GitError(f"the branch {branch} is checked out", run="git switch to another branch there")
+            raise GitError(f"the branch {branch} is checked out", run="switch to another one there")
+        remote, head = self._remote() or "", self.head_of(branch)
+        theirs = self._said("ls-remote", "--", remote, f"refs/heads/{branch}").partition("\t")[0] if remote else ""
+        if theirs and not (head and self._leads(theirs, head)):
+            fetch = shlex.join(("git", "fetch", remote, f"{branch}:refs/remotes/{remote}/{branch}"))
+            raise GitError(
+                f"{remote} has more of the branch {branch} than is here", run=f"{fetch}, then {SAME_COMMAND}"
+            )
 
     def add_to_branch(self, branch: str, head: str | None, files: Mapping[str, bytes], message: str) -> str:
         """Commit `files` on top of `head` of a branch; no working tree and no index is touched. Raises GitError."""
@@ -499,8 +506,9 @@ class Repository:
         if result.status != 0:
             raise GitError(
                 f"{what}.gpgSign asks for signatures, and git cannot sign in {self.root}",
+                expected=f"a key that works as user.signingKey, or no {what}.gpgSign",
                 found=last_words(result.stderr, 8),
-                run=f"git config user.signingKey KEY, or git config {what}.gpgSign false",
+                run=f"git config {what}.gpgSign false, then {SAME_COMMAND}",
                 doctor="signing",
             )
 
@@ -548,6 +556,8 @@ class Repository:
                 told |= limit(OSError(errno.EFBIG, said))
             elif re.search("No space left on device|unable to write", said):  # the latter of files, without a reason
                 told["run"] = "make room there, or set TMPDIR"
+            elif locks := self._held_by(said):
+                told = {"expected": "no other git at work there", "run": f"rm {shlex.join(locks)}, then {SAME_COMMAND}"}
             else:
                 told = {"run": self._way_out(said)}
             raise GitError(f"git {what} failed in {self.root}", found=last_words(said, 8), **told) from error
@@ -561,11 +571,12 @@ class Repository:
         if (tag := _NOWHERE.search(said)) is not None:
             file = str(self._place("--git-path", f"refs/tags/{tag[1]}"))  # of which git knows no tag to delete
             return f"{shlex.join(['rm', file] if tag[2] else ['git', 'tag', '--delete', tag[1]])}, then {SAME_COMMAND}"
-        # Of a git that runs, or of one that was killed, which had others; with reftable it is not named.
-        named, unnamed = _LOCKED.findall(said)[:1], "cannot lock references" in said
-        if not (locks := [*named, *self.locks()] if named or unnamed else []):
-            return f"settle what git names, then {SAME_COMMAND}"
-        return f"{unlocking(dict.fromkeys(locks))}, then {SAME_COMMAND}"
+        return f"settle what git names, then {SAME_COMMAND}"
+
+    def _held_by(self, said: str) -> dict[str, None]:
+        """The locks for which git ended with the words `said`: of one that runs, or was killed, which had others."""
+        named, unnamed = _LOCKED.findall(said)[:1], "cannot lock references" in said  # with reftable it names none
+        return dict.fromkeys([*named, *self.locks()] if named or unnamed else [])
 
     def locks(self) -> tuple[str, ...]:
         """The files by which a git that commits keeps others away, and which one that was killed has left."""
@@ -576,11 +587,6 @@ class Repository:
         return tuple(str(place) for place in places if place.is_file())
 
 
-def unlocking(locks: Iterable[str]) -> str:
-    """What takes away the `locks` of a git that was killed."""
-    return f"rm {shlex.join(locks)}, once no other git runs there"
-
-
 def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
     """A clone of `url` in `into` at `commit`. Raises GitError, also for one on no branch or tag: it was pushed over."""
     plain = ("git", *_PLAIN, "-c", "protocol.ext.allow=never", "-c", f"core.hooksPath={os.devnull}")
@@ -589,7 +595,7 @@ def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
         runner.run((*plain, *quiet, "--", url, str(into)), env=_ENV, deadline=_CLONE)
     except (CommandFailed, CommandTimeout) as error:
         raise GitError(
-            f"{url} cannot be cloned", found=_reason(error.stderr), run="git clone, and look at the address"
+            f"{url} cannot be cloned", found=_reason(error.stderr), run=f"git clone {shlex.quote(url)}"
         ) from error
     repository = Repository(into.resolve(), runner)
     if repository.commit(commit) != commit:
@@ -676,7 +682,7 @@ def find_repository(path: Path, runner: Runner) -> Repository | None:
         told = runner.run(("git", "-C", str(path), "worktree", "list", "--porcelain"), env=_ENV, check=False).stdout
         trees = [line.removeprefix("worktree ") for line in told.splitlines() if line.startswith("worktree ")][1:]
         bare = f"{_setting('core.bare', path, runner)} core.bare false"
-        way = f"cd {shlex.quote(trees[0])}, which is checked out, then {SAME_COMMAND}" if trees else bare
+        way = f"cd {shlex.quote(trees[0])}, then {SAME_COMMAND}" if trees else bare
     way = way or f"settle what git names, then {SAME_COMMAND}"
     raise GitError(f"git cannot read the repository around {path}", found=said, run=way)
 

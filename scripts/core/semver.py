@@ -74,7 +74,7 @@ def _next_candidate(version: Version) -> str:
 def demand_part(part: str, pre: str | None = None) -> None:
     """Raises PartError where `part` is no part of a version, or `pre` no word for a pre-release."""
     if part not in PARTS:
-        run = "invoke version-bump --part auto, which asks the judge" if part == "auto" else None
+        run = "invoke version-bump --part auto" if part == "auto" else None
         expected = f"{' | '.join(PARTS)}, for version-bump also auto"
         raise PartError(f"{part!r} is not a part of a version", expected=expected, run=run)
     if pre is not None and not _WORD.fullmatch(pre):

@@ -41,7 +41,7 @@ _GIT = (  # of what is to be run: in prose the name of a thing follows
     r"\bgit (?=(?:add|am|branch|checkout|cherry-pick|clean|commit|config|fetch|fsck|lfs|log|ls-remote|merge|pull|push"
     r"|rebase|reset|revert|show|sparse-checkout|stash|submodule|switch|tag|update-index)\b(?! --global))"
 )
-_ONE_BY_ONE = re.compile(r"(?:(?:git|invoke|rm|cd|ulimit) (?:(?!, |; ).)+(?:, then |$)){2,}", re.DOTALL)
+_ONE_BY_ONE = re.compile(r"(?:(?:git|invoke|helm|rm|cd|export|ulimit) (?:(?!, |; ).)+(?:, then |$)){2,}", re.DOTALL)
 Many = list[str] | None  # a repeatable flag: invoke gives the list, and makes one only where the default is None
 CHART = ("chart",)
 REGISTRY = ("chart", "registry", "plain_http")

@@ -84,7 +84,7 @@ def _before(work: Workspace, named: str | None, chart: Chart, stack: contextlib.
         f"no version of {chart.name} is published or tagged, so there is nothing to compare with",
         expected="--from with a version, or with git:REVISION",
         found=f"no git tag {tag_name(chart.name, 'VERSION')}, and nothing in the registry",
-        run="git fetch --tags; or --from git:REVISION",
+        run="git fetch --tags",
     )
 
 

@@ -149,9 +149,9 @@ def demand_enough(verdict: Verdict) -> None:
     why = f", since the step is {verdict.level} as of 1.0" if verdict.part != verdict.level else ""
     raise FindingsError(
         f"{verdict.chart} {verdict.current} {raised} {verdict.version}",
-        expected=f"its {verdict.part} part, or a higher one{why}",
+        expected=f"its {verdict.part} part, or a higher one{why}; or words in the changelog why it counts as less",
         found="\n".join(some(map(line, needed))),
-        run=f"invoke version-bump --part {verdict.part}; or say in the changelog why it counts as less (RELEASING.md)",
+        run=f"invoke version-bump --part {verdict.part}",
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from scripts.core.command import PASSWORD
-from scripts.core.errors import RegistryError, ToolError
+from scripts.core.errors import SAME_COMMAND, RegistryError, ToolError
 from scripts.registry.credentials import USERNAME
 from scripts.registry.proxies import address_in
 from scripts.registry.reference import Registry
@@ -89,18 +89,17 @@ def authorize(transport: Transport, registry: Registry, answer: Answer, scope: s
 def refused(registry: Registry, answer: Answer) -> RegistryError:
     """Says that the login, or that there is none, is not enough for `answer`."""
     host, login = registry.host, registry.credentials
-    again = f"{registry.login_command}, or set {USERNAME} and {PASSWORD}"
+    wanted, again = f"a login; or {USERNAME} and {PASSWORD}", f"{registry.login_command}, then {SAME_COMMAND}"
     if login is None and (why := registry.login_failure) is not None:
         return RegistryError(
             f"{host} asks for a login, and none can be looked up",
+            expected=wanted,
             found=f"{why.message}\n{why.found}" if why.found else why.message,
             run=again if isinstance(why, ToolError) else why.run or again,
         )
-    if login is None:
-        return RegistryError(f"{host} asks for a login, and none is known", found=answer.words(), run=again)
-    return RegistryError(
-        f"{host} refuses the login of {login.username or 'a token'} ({login.source})", found=answer.words(), run=again
-    )
+    refuses = f"refuses the login of {login.username or 'a token'} ({login.source})" if login else ""
+    message = f"{host} {refuses or 'asks for a login, and none is known'}"
+    return RegistryError(message, expected=wanted, found=answer.words(), run=again)
 
 
 def _token(transport: Transport, registry: Registry, asked: str, parameters: Mapping[str, str], scope: str) -> str:

@@ -46,6 +46,8 @@ _MOST_REFERRERS = 1000
 _MOST_PAGES, _MOST_TAGS, _LISTING = 1000, 100_000, 120.0  # of a list of tags; the last in seconds
 LAG = 30.0  # seconds within which a registry serves what was just written to it
 _POLL = 0.5  # seconds between two looks
+IMMUTABLE = r"(?:(http|code) 4(09|12)|immutab|allow updating)"
+"""What is said to who writes a tag again that stays as it is."""
 # What a refused push says, and what helps; the first that fits, since a quota may be told as something that is denied.
 _PUSH_WAYS = (
     (r"name[ _]unknown|repository name not known", "make the repository {repository} first, as {host} wants it"),
@@ -59,15 +61,15 @@ _PUSH_WAYS = (
         f"wait until {{host}} can be written again, then {SAME_COMMAND}; or, where it is a mirror, {CORRECT}",
     ),
     (
-        rf"^{_REFERRERS_TAG}: .*(http 4(09|12)|immutab|allow updating)",
+        rf"^{_REFERRERS_TAG}: .*{IMMUTABLE}",
         "have {host} let the tags sha256-* be written again, which list what is attached: it has no other list of that",
     ),
+    (IMMUTABLE, "look who has written to {repository}; a version that is out is raised"),
     (
-        r"(http|code) 4(09|12)|immutab|allow updating",
-        "look who has written to {repository}; a version that is out is raised",
+        "password for basic auth",
+        "log in by name and password ({login}): helm reads no challenge but the first, which is basic",
     ),
-    ("password for basic auth", "{login} by name and password: helm reads no challenge but the first, which is basic"),
-    (r"(http|code) 40[13]|unauthorized|denied|forbidden", "{login} as somebody who may push there"),
+    (r"(http|code) 40[13]|unauthorized|denied|forbidden", "log in as somebody who may push there: {login}"),
     (r"(http|code) 429|too ?many", TOO_MANY),
     (
         r"unsupported (protocol )?scheme",
@@ -430,11 +432,9 @@ class Client:
             return refused(self.registry, answer)
         if answer.status == 403:
             who = login.username or "the token" if login else "someone without a login"
-            return RegistryError(
-                f"{host} does not let {who} look at {self._url(path)}",
-                found=answer.words(),
-                run=refused(self.registry, answer).run,
-            )
+            error = refused(self.registry, answer)
+            error.message, error.found = f"{host} does not let {who} look at {self._url(path)}", answer.words()
+            return error
         if answer.status == 404:
             return RegistryError(
                 f"{host} answers 404 in words that are not a registry's",

@@ -258,7 +258,7 @@ def _served_port(process: Process, log: Path) -> int:
         if (match := _PORT.search(log.read_text(encoding="utf-8", errors="replace"))) is not None:
             return int(match.group(1))
         if not process.running():
-            run = "invoke registry --port 0, which takes a free one" if "already in use" in process.log_tail() else None
+            run = "invoke registry --port 0" if "already in use" in process.log_tail() else None
             raise RegistryError("the embedded registry does not start", found=process.log_tail(), run=run)
         return None
 

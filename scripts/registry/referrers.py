@@ -116,7 +116,7 @@ def attach(
             raise RegistryError(
                 f"{client.registry.host} does not list all that is attached to {reference}",
                 expected=f"{', '.join(lacking)} in its list of referrers, within {LAG:g} s",
-                run=f"{SAME_COMMAND}, once it does",
+                run=SAME_COMMAND,
             )
         say(f"note: {client.registry.host} lists nothing as attached, though it took it: it is listed at the tag {tag}")
     for digest, title in titles.items():
@@ -166,7 +166,7 @@ def _note(client: Client, reference: Reference, digest: str, entries: list[dict[
         f"{reference}: what is attached cannot be listed",
         expected=f"an index at the tag {tag}",
         found="somebody else writes it all the time",
-        run="the same command again",
+        run=SAME_COMMAND,
     )
 
 

@@ -170,7 +170,7 @@ def plan_bump(
             told = _read_history(config, read)
             named = [section.version for section in told.sections if section.version] if told else []
             olds += _finals(new, (*tagged, *published, *named))
-        for path in dict.fromkeys((config.project / name).resolve() for name in config.version_files):
+        for path in config.version_paths:
             made = next((edit for edit in all_edits if edit.path == path), None)
             if made is None:
                 all_edits.append(_mention(path, read(path), olds, new))
@@ -207,11 +207,12 @@ def pending_bump(
         before, now = raised
         if request.raised(before) == now:
             return None
-        if not is_prerelease(now):
+        tag = repository.tags().get(tag_name(chart.name, now))
+        if not is_prerelease(now) and tag in (None, repository.commit()):  # else that commit was merged with others
             raise VersionError(
                 f"HEAD is the commit that raised {chart.name} from {before} to {now}",
-                expected=f"changes since then to release, or the --bump that led to {now}",
-                run=f"invoke release, if {now} is to be released",
+                expected=f"changes since then to release, or the --bump that led to {now}; without one it is released",
+                run="invoke release",
             )
     tagged = tagged_versions(chart, repository)
 
@@ -293,8 +294,8 @@ def _commit(bump: Bump, repository: Repository) -> None:
     except GitError as error:
         made = _version_at(repository, "HEAD", bump.edits[0].path) == bump.new  # and a hook has not ended after it
         if not made and "fatal: " not in (error.found or ""):  # it was a hook, which may not like the message
-            way = f"invoke version-bump --version {bump.new}, commit that as the hook wants it"
-            error.run = f"{way}, then {SAME_COMMAND}"
+            error.expected = f"a commit of {bump.new} as the hook wants it"
+            error.run = f"invoke version-bump --version {bump.new}, then git commit --all, then {SAME_COMMAND}"
         raise
 
 

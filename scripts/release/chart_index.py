@@ -93,7 +93,7 @@ class Index:
         raise ReleaseError(
             f"{INDEX} of {self.store.shown} cannot be added to without writing it anew",
             expected="the form in which helm writes it: a list of versions below each chart, in block style",
-            run=f"helm repo index --merge {INDEX} ., once",
+            run=f"helm repo index --merge {INDEX} .",
             code=REFUSED,
         )
 

@@ -64,7 +64,7 @@ def read_forge(text: str, environ: Mapping[str, str], runner: Runner) -> Forge:
         raise ConfigError(
             f"there is no token for {urlsplit(url).netloc}",
             expected=f"{' or '.join(kind.tokens)} in the environment",
-            run=f"export {kind.tokens[0]}=..., from a secret store",
+            run=f"set {kind.tokens[0]} from a secret store",
         )
     runner.hide(token)
     return kind(url, found["project"], token)
@@ -109,7 +109,7 @@ class Forge:
                 f"the tag {what.tag} of {self.shown} is at another commit",
                 expected=what.commit,
                 found=commit,
-                run=f"git ls-remote --tags, and release the commit that {what.tag} names",
+                run=f"release the commit that {what.tag} names there, as git ls-remote --tags says",
                 code=REFUSED,
             )
             return stopped(self.name, error)
@@ -275,7 +275,7 @@ class Talk:
             return self._transport.send(method, url, authorization=login, **options)
         except RegistryError as error:
             untrusted = "is not trusted" in error.message  # a registry's own authority is not asked about a forge
-            run = "export SSL_CERT_FILE=FILE, with the authorities to trust" if untrusted else SAME_COMMAND
+            run = "set SSL_CERT_FILE to a file with the authorities to trust" if untrusted else SAME_COMMAND
             raise forge.failure(f"{method} is not answered: {error.message}", error.found or "", run) from error
 
     def _refusal(self, method: str, url: str, answer: Answer) -> ReleaseError:

@@ -55,11 +55,11 @@ _REMEDIES = {  # by what a kind of difference has in its words
     _OUTSIDE: "keep {} in the repository",
     _SPARSE: "git sparse-checkout disable",
     _ABSENT: "git checkout HEAD -- {}",
-    OTHER_SUBMODULE: "git submodule update --init --recursive, once what was changed there is stashed",
+    OTHER_SUBMODULE: "stash what was changed there, and git submodule update --init --recursive",
     _SUBMODULE: "git submodule update --init --recursive",
     _UNMERGED: "settle {} in an editor, git add it, and git commit",
-    _SKIPPED: "git update-index --no-skip-worktree {}",
-    _ASSUMED: "git update-index --no-assume-unchanged {}",
+    _SKIPPED: f"git update-index --no-skip-worktree {{}}, then {COMMIT}",
+    _ASSUMED: f"git update-index --no-assume-unchanged {{}}, then {COMMIT}",
     _POINTED: "add the line '{1} !filter !diff !merge' to .gitattributes, git add --renormalize {0}, and git commit",
     _ENCRYPTED: "name {} in .helmignore, or take it out of git-crypt",
     FILTERED: "release from a clone that has no such filter",
@@ -135,12 +135,13 @@ class Origin:
 
 def uncommitted(dirty: Sequence[Difference], *, unless: str = _ALLOWED) -> GitError:
     """The refusal of a working tree in which the files `dirty` differ from HEAD; `unless` says what does without."""
-    ways = dict.fromkeys(each.remedy for each in dirty)
+    ways = dict.fromkeys(step for each in dirty for step in each.remedy.split(", then "))
+    first = [way for way in ways if way != COMMIT][:3]
     return GitError(
         "the working tree has changes that are not committed",
         expected=f"a clean tree, so that a commit says what was released{unless}",
         found="\n".join(some(dirty)),
-        run=", then ".join([*list(ways)[:3], SAME_COMMAND]),
+        run=", then ".join([*first, *([COMMIT] if COMMIT in ways else []), SAME_COMMAND]),
     )
 
 
@@ -289,8 +290,7 @@ def left_by_runs(config: Config) -> Callable[[Path], bool]:
     chart, results = config.chart.resolve(), [config.dist.resolve(), config.embedded_registry.resolve()]
     places = (*results, config.cache_dir.resolve(), Path(tempfile.gettempdir()).resolve())
     apart = [place for place in places if not chart.is_relative_to(place)]
-    versions = map(config.project.joinpath, config.version_files)
-    raised = (chart / "Chart.yaml", chart / "README.md", config.changelog, *versions)
+    raised = (chart / "Chart.yaml", chart / "README.md", config.changelog, *config.version_paths)
     apart += [path.with_name(FRESH.format(path.name)) for path in map(Path.resolve, raised)]
 
     def left(path: Path) -> bool:
@@ -434,11 +434,16 @@ class _Judge:
         if content is not None and self._repository.stored(path) == _oid(content, self.head.get(path)):
             used = self._repository.filter_of(path)
             return f"{FILTERED} by {used}" if used else ""
-        if flag in "Ss":
-            return f"changed, which git is told to skip {_SKIPPED}"
-        if twin := self._twin(path):
+        if flag not in "Ss" and (twin := self._twin(path)):
             return f"changed, where this folder takes it for {twin}"
-        return f"changed, and {_ASSUMED}" if flag.islower() else "changed"
+        return changed_by(flag)
+
+
+def changed_by(flag: str) -> str:
+    """The kind of a file that is changed, by the letter that git has for it."""
+    if flag in "Ss":
+        return f"changed, which git is told to skip {_SKIPPED}"
+    return f"changed, and {_ASSUMED}" if flag.islower() else "changed"
 
 
 def _of_changelog(config: Config, repository: Repository, judge: _Judge) -> dict[str, str]:

@@ -36,8 +36,13 @@ def make_prov(work: Workspace, package: Package, archive: bytes) -> bytes:
             work.runner.run(argv, stdin=password or "", deadline=_DEADLINE)
         except CommandFailed as error:
             said = (error.stderr.strip().splitlines()[-1:] or ["gpg gives no reason"])[0]
-            run = f"gpg --list-secret-keys; {SIGNING_PASSWORDS[0]} is its passphrase"
-            raise ToolError(f"gpg cannot sign with {work.config.pgp_key}", found=said, run=run, doctor="") from error
+            raise ToolError(
+                f"gpg cannot sign with {work.config.pgp_key}",
+                expected=f"a secret key of that name, and its passphrase as {SIGNING_PASSWORDS[0]}",
+                found=said,
+                run="gpg --list-secret-keys",
+                doctor="",
+            ) from error
         return made.read_bytes()
 
 

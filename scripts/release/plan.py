@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import platform
 import re
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import Package, chart_metadata, load_package
+from scripts.chart.changelog import read_changelog
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.source import Chart, read_chart
 from scripts.checks import lint as linting
@@ -39,7 +39,7 @@ from scripts.core.semver import tag_name
 from scripts.core.words import many, some
 from scripts.judge.judge import judge
 from scripts.judge.words import markdown
-from scripts.registry.client import LAG, connect
+from scripts.registry.client import IMMUTABLE, LAG, connect
 from scripts.registry.embedded import registry_for, registry_in_use, served
 from scripts.registry.failures import Transient
 from scripts.registry.reference import Registry
@@ -54,6 +54,7 @@ from scripts.release.notes import notes, notes_file
 from scripts.release.origin import (
     Difference,
     Origin,
+    changed_by,
     committed_copy,
     differences,
     not_as_served,
@@ -71,7 +72,6 @@ from scripts.release.tested import Tested, demand_tested, read_tested
 from scripts.workspace import Workspace
 
 _TOOLS = ("helm", "kubeconform")
-_PASSED = ("assume-unchanged", "skip-worktree")  # why git may pass over a file
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,9 @@ class Release:
         So it does where something else is published: what no commit holds is why.
         """
         committed |= any(step.name == "publish" and step.state == "different" for step in self.plan)
-        for step in self.plan:
+        for step in sorted(
+            self.plan, key=lambda step: step.name != "tag"
+        ):  # at another commit: which is why all differs
             if step.refusal is not None and (committed or step.name != "commit"):
                 raise step.refusal
 
@@ -363,14 +365,10 @@ class Release:
                 run=f"git {begun} --continue, then {SAME_COMMAND}",
             )
         self._head = self._copies.enter_context(committed_copy(self._config, repository, commit))
-        found = self._demand_as_head(bump, repository, changed(self._config, repository))
         unlike = {repository.inside(edit.path) for edit in bump.edits if not _as_planned(edit)}
-        if passed := sorted(path for path, letter in repository.flags().items() if path in unlike and letter != "H"):
-            raise GitError(
-                "git is told to pass over files that the new version changes",
-                found="\n".join(passed),
-                run=" && ".join(f"git update-index --no-{flag} {shlex.join(passed)}" for flag in _PASSED),
-            )
+        told = repository.flags().items()  # which git is told to pass over, and does not call changed
+        passed = [Difference(path, changed_by(flag)) for path, flag in told if path in unlike and flag != "H"]
+        found = self._demand_as_head(bump, repository, [*passed, *changed(self._config, repository)])
         copy = committed_copy(self._config, repository, commit, bump.committed, self._head.held)
         return self._copies.enter_context(copy).origin(repository, found)
 
@@ -421,7 +419,7 @@ class Release:
                 remote = repository.remote(tag_name(chart.name, chart.version))
                 if remote is not None and remote.head is not None and repository.lacks(remote.head):
                     has = f"{remote.name} has commits that the branch has not"
-                    error.run = f"git pull --rebase, since {has}, then {SAME_COMMAND}; else {error.run}"
+                    error.found, error.run = f"{error.found}; {has}", f"git pull --rebase, then {SAME_COMMAND}"
             raise
 
     def _make_plan(self, published: publishing.Probe | None = None) -> tuple[Step, ...]:
@@ -523,7 +521,10 @@ class Release:
         refusal = seen.error
         if seen.state == "different" and self._registry is not None:
             refusal = publishing.refusal(self._registry, facts.package, facts.archive)
-        words = {"absent": f"push {seen.reference}", "same": "published already, the same"}
+        history = read_changelog(facts.origin.changelog)
+        late = history is not None and history.unreleased is not None and history.unreleased.entries
+        more = ", with what stands under Unreleased" if late else ""
+        words = {"absent": f"push {seen.reference}{more}", "same": "published already, the same"}
         return Step("publish", seen.state, words.get(seen.state, seen.detail), refusal)
 
     def _verify_step(self, published: publishing.Probe, stored: bool) -> Step:
@@ -539,7 +540,7 @@ class Release:
         facts, tag = self.facts, self._tag
         if facts.origin.repository is None or facts.origin.commit is None:
             message = f"--tag needs a commit, but {shown(self._config.chart)} is in no git repository that has one"
-            return stopped("tag", GitError(message, run="git commit, or release without --tag"), "unknown")
+            return stopped("tag", GitError(message, run="commit it first, or leave out --tag"), "unknown")
         if facts.dirty and self._options.allow_dirty:
             error = uncommitted(facts.dirty, unless="; or no --tag")
             return Step("tag", "unknown", "a tag would name a commit without these changes", error)
@@ -550,7 +551,7 @@ class Release:
             if tagged is not None:
                 return Step("tag", "same", f"{tag} is at {tagged[:12]}")
             return Step("tag", "absent", f"git tag {tag}" if remote is None else f"take {tag} from {remote.name}")
-        found, fetch, undo = tagged, "", f"git tag --delete {tag}, if it was never pushed"
+        found, fetch, undo = tagged, "", f"delete it by git tag --delete {tag}, if it was never pushed"
         if remote is not None and there != wanted:
             found, fetch = f"{there} at the remote {remote.name}", f"{remote.fetching(tag)} && "
             undo = "a higher version"
@@ -777,10 +778,12 @@ def _refused_in_full(registry: Registry) -> Iterator[None]:
     try:
         yield
     except RegistryError as error:
-        refused = re.search(r"HTTP (?:400|404|405|406|415|422)\b", error.found or "")
+        said = error.found or ""
+        refused = re.search(r"HTTP (?:400|404|405|406|415|422)\b", said) and not re.search(IMMUTABLE, said.lower())
         if refused or "/referrers/" in error.message:  # 403, where the chart's own manifest could be asked for
             error.message = f"{registry.host} takes nothing that is attached to a chart, as OCI 1.1 has it"
-            error.run = "export GATI_ATTACH=false (attach = false in [tool.gati]), which publishes the chart alone"
+            error.expected = "a registry that takes it; or attach = false in [tool.gati], for the chart alone"
+            error.run = f"export GATI_ATTACH=false, then {SAME_COMMAND}"
         raise
 
 

@@ -169,7 +169,8 @@ def _chart(
     if found is None:
         raise RegistryError(
             f"{reference} is not published",
-            run=f"invoke verify {registry.remote}/{name}, which takes the last version that is there",
+            expected="a version that is there; without one it is the last",
+            run=f"invoke verify {registry.remote}/{name}",
             code=REFUSED,
         )
     archive = client.served(reference, found)

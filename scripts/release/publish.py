@@ -19,6 +19,7 @@ from scripts.chart.source import Chart
 from scripts.core.config import Config
 from scripts.core.errors import (
     REFUSED,
+    SAME_COMMAND,
     ChartError,
     CommandFailed,
     CommandTimeout,
@@ -145,7 +146,7 @@ def publish(
                 f"{reference} is not there after the push",
                 expected=f"the chart, within {LAG:g} s",
                 found=after.detail,
-                run="the same command again: what is there by then is not pushed a second time",
+                run=SAME_COMMAND,  # what is there by then is not pushed a second time
             )
         if after.digest != package.manifest_digest:
             raise RegistryError(

@@ -36,7 +36,7 @@ def candidates(work: Workspace, charts: Sequence[Chart], options: Options, *, dr
     `prepared` else, and UsageError where a version is to be raised.
     """
     if options.part is not None:
-        raise UsageError("--bump raises the version of one chart", run="invoke version-bump --chart CHART, and commit")
+        raise UsageError("--bump raises the version of one chart", run="name the one by --chart")
     found, at_hand = [], dict[Path, Registry | None]()
     with contextlib.ExitStack() as stack:
         for chart in charts:

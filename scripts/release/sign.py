@@ -30,6 +30,7 @@ _PUBLIC = "--key with a public key in PEM"
 _ROOT = "--trusted-root with what cosign trusted-root create writes"
 _CORRECT = "correct signing_key, or cosign generate-key-pair"
 _PROVE = "see that the job's token is for the audience sigstore and has not expired"
+_GIVE = "correct {}, or give cosign what this KMS asks for: its address, a login, the right to use the key"
 _TRIAL = "https://example.org/trial/v0"
 _DEADLINE = 120.0  # seconds; a KMS or Fulcio is asked over the network
 # By which cosign finds that a job can prove who it is: variables, and what an agent on the machine leaves.
@@ -128,9 +129,13 @@ def sign(work: Workspace, statement: bytes, predicate_type: str, environ: Mappin
             content = bundle.read_bytes()
         except CommandFailed as error:
             said = _reason(error.stderr)
-            locked = "decrypt" in said or "password" in said
-            run = _CORRECT if "reading key" in said else _PROVE if "token" in said else None
-            run = f"set {SIGNING_PASSWORDS[0]} to the passphrase of {key}" if locked else run
+            if key == KEYLESS:
+                run = _PROVE if "token" in said else None
+            elif _elsewhere(key):
+                run = _GIVE.format("signing_key")
+            else:
+                locked = "decrypt" in said or "password" in said
+                run = f"set {SIGNING_PASSWORDS[0]} to the passphrase of {key}" if locked else _CORRECT
             raise ToolError(f"cosign cannot sign with {key}", found=said, run=run, doctor="") from error
         except OSError as error:
             raise ToolError("cosign has written no bundle", found=error.strerror) from error
@@ -177,8 +182,8 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
     if answer.status == 0:
         return ""
     found = _reason(answer.stderr)
-    if "fetch verifier public key" in found:
-        raise ToolError(f"{trust.key} gives no public key", found=found)
+    if _elsewhere(trust.key) and "public key" in found:
+        raise ToolError(f"{trust.key} gives no public key", found=found, run=_GIVE.format("--key"), doctor="")
     if found.startswith("setting trusted material"):  # so no signature was looked at
         if trust.root:
             raise ConfigError(f"{trust.root} is no trusted root", expected=_ROOT, found=found)
@@ -188,12 +193,15 @@ def fault_of(work: Workspace, signed: Signed, digest: str, trust: Trust) -> str:
     return f"{_expired(signed)}{found}"
 
 
+def _elsewhere(key: str) -> bool:
+    """Whether a KMS, or another service, has the key."""
+    return "://" in key and not key.startswith(_ENV)
+
+
 def _reason(stderr: str) -> str:
     """Why cosign has failed, by its own words."""
-    words = [line for line in stderr.splitlines() if line.strip()] or ["cosign gives no reason"]
-    return next((line for line in reversed(words) if line.startswith("Error: ")), words[-1]).removeprefix("Error: ")[
-        :500
-    ]
+    told = stderr.rpartition("error during command execution: ")[2]  # which goes on for lines, as a KMS has answered
+    return " ".join(told.split())[:500] or "cosign gives no reason"
 
 
 def _expired(signed: Signed) -> str:

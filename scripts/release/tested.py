@@ -102,7 +102,7 @@ def demand_tested(tested: Tested | None, archive: str, *, raised: str = "") -> N
 
     `raised` is the part by which the version is about to be raised: then no test can have been made yet.
     """
-    run = f"invoke version-bump --part {raised}, git commit, {RUN}" if raised else RUN
+    run = f"invoke version-bump --part {raised}, then git commit --all, then {RUN}" if raised else RUN
     expected = f"a report of the archive sha256 {archive}"
     if tested is None:
         raise ReleaseError("the smoke test has not been run", expected=expected, run=run, code=REFUSED)

@@ -12,7 +12,7 @@ from scripts.registry.client import connect
 from scripts.registry.reference import Registry
 from scripts.workspace import Workspace
 
-_WHAT_DIFFERS = "invoke publish, which says what differs and overwrites nothing"
+_WHAT_DIFFERS = "invoke publish"  # which says it, and overwrites nothing
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class TestLogin:
     def test_none_is_told_with_the_way_to_get_one(self, cli: Cli, remote: dict[str, str], served: Served) -> None:
         told = cli.on_chart("publish", **remote)
         login = f"helm registry login {served.registry.host} --ca-file {remote['GATI_REGISTRY_CA']}"
-        told.refused("asks for a login, and none is known", f"{login}, or set")
+        told.refused("asks for a login, and none is known", f"{login} && invoke publish")
         wrong = {**remote, **LOGIN, "GATI_REGISTRY_PASSWORD": "wr0ng-secret"}
         error = cli.on_chart("publish", **wrong).refused("refuses the login of publisher")
         assert "wr0ng-secret" not in error
@@ -191,7 +191,7 @@ class TestUnknown:
         ("reply", "words"),
         [
             (oci_error(403, "DENIED"), ("does not let someone without a login look at", "DENIED")),
-            (oci_error(401, "UNAUTHORIZED"), ("asks for a login, and none is known", " --plain-http, or set GATI_")),
+            (oci_error(401, "UNAUTHORIZED"), ("asks for a login, and none is known", " --plain-http && invoke ")),
             (page(404), ("answers 404 in words that are not a registry's",)),
             (page(200), ("the answer is not a manifest",)),
         ],

@@ -88,8 +88,9 @@ class Quirks:
     Listing Referrers, has a registry that has nothing, too, answer 200 and an empty list)."""
     notes_subjects: bool = False
     """A manifest's subject is said to be noted (OCI-Subject, the same, category Pushing Manifests with Subject)."""
-    immutable: bool = False
-    """A tag is written once (ECR, https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html)."""
+    immutable: int = 0
+    """What is answered to who writes a tag again: 409 (ECR,
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html)."""
     push_fails: int = 0
     """The manifest is written, and this status answered: a gateway's time-out (google/go-containerregistry#1691)."""
 
@@ -272,7 +273,7 @@ class Quirky:
         if told.refuses_artifacts and b'"artifactType"' in request.body:
             return oci_error(told.refuses_artifacts, "MANIFEST_INVALID")
         if told.immutable and self.manifests.get((repository, last), ("", request.body))[1] != request.body:
-            return oci_error(409, "TAG_INVALID")
+            return oci_error(told.immutable, "TAG_IS_IMMUTABLE")
         for name in (last, found):
             self.manifests[repository, name] = (request.headers["content-type"], request.body)
             self.late.setdefault(name, self.quirks.lag)

@@ -226,7 +226,7 @@ def test_what_an_api_takes_and_never_lists_is_listed_at_the_tag(packed: Package,
 
 
 def test_a_list_that_may_be_written_once_takes_nothing_more_and_what_helps_is_said(packed: Package) -> None:
-    quirky = Quirky(Quirks(challenges=(), immutable=True))
+    quirky = Quirky(Quirks(challenges=(), immutable=409))
     with scripted(quirky.answer) as server, connect(Registry(f"oci://{server.host}/charts"), push=True) as client:
         reference, subject = staged(client, packed)
         attach(client, reference, subject, THINGS[:2], WHEN)

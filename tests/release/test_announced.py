@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import os
+import shlex
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -512,16 +513,31 @@ class TestBranch:
         assert project.git("rev-list", "--count", "gh-pages") == "2"
         assert set(there.plan(part="minor").values()) == {"same"}
 
-    def test_goes_on_from_the_remote_and_says_what_to_push(self, project: Project, tmp_path: Path) -> None:
-        self.branch(project, "git:gh-pages:charts/stable").release()
-        subprocess.run(("git", "clone", "--quiet", project.root, tmp_path / "other"), check=True)
+    def cloned(self, project: Project, tmp_path: Path, index: str, *words: str) -> Project:
+        """The project in another clone, which has the same `index`."""
+        subprocess.run(("git", "clone", "--quiet", *words, project.root, tmp_path / "other"), check=True)
         config = project.config
         moved = {
             name: tmp_path / "other" / getattr(config, name).relative_to(config.root) for name in ("chart", "changelog")
         }
         own = replace(config, root=tmp_path / "other", project=tmp_path / "other", dist=tmp_path / "dist", **moved)
-        other = self.branch(Project(replace(project.work, config=own)), "git:gh-pages:charts/stable")
+        other = self.branch(Project(replace(project.work, config=own)), index)
         unreleased(other, "A slip")
+        return other
+
+    def test_that_the_clone_lacks_is_fetched_first(self, project: Project, tmp_path: Path) -> None:
+        self.branch(project).release()
+        other = self.cloned(project, tmp_path, "git:gh-pages", "--single-branch", "--no-local")
+        with pytest.raises(GitError, match="origin has more of the branch gh-pages than is here") as told:
+            other.release(part="patch")
+        assert list(other.published()) == ["1.2.0"]
+        other.git(*shlex.split(str(told.value.run).partition(",")[0])[1:])
+        other.release(part="patch")
+        assert other.git("rev-list", "--count", "gh-pages") == "2"
+
+    def test_goes_on_from_the_remote_and_says_what_to_push(self, project: Project, tmp_path: Path) -> None:
+        self.branch(project, "git:gh-pages:charts/stable").release()
+        other = self.cloned(project, tmp_path, "git:gh-pages:charts/stable")
         told: list[str] = []
         other.release(part="patch", say=told.append)
         assert [line for line in told if line.endswith("then: git push origin gh-pages")]

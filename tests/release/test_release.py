@@ -28,8 +28,10 @@ from scripts.core.errors import (
     ReleaseError,
     VersionError,
 )
+from scripts.registry.client import INDEX_TYPE
 from scripts.registry.embedded import fetch_chart, registry_for
 from scripts.registry.transport import Answer, Transport
+from scripts.release.announce import Step
 from scripts.release.bump import Request, read_bump
 from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand, prove
@@ -492,6 +494,34 @@ def unreleased(project: Project, entry: str) -> None:
     project.commit(entry)
 
 
+def test_a_release_that_is_merged_with_what_came_meanwhile(project: Project) -> None:
+    project.git("switch", "--quiet", "--create", "waiting")
+    project.release(part="minor", tag=True)
+    project.git("switch", "--quiet", "main")
+    (project.root / "chart/README.md").write_text("# demo\n")
+    project.commit("A page")
+    project.git("merge", "--quiet", "--no-commit", "--strategy", "ours", "waiting")
+    project.git("checkout", "waiting", "--", "CHANGELOG.md", "chart/Chart.yaml")
+    unreleased(project, "A page")
+    with pytest.raises(GitError, match=r"tag demo-1\.3\.0 is at another commit"):
+        project.release(part="minor", tag=True)
+    assert project.release(part="patch", tag=True).version == "1.3.1"
+
+
+def test_a_version_whose_commit_was_merged_with_other_changes_says_so(project: Project) -> None:
+    edits.apply(read_bump(project.work, Request(version="1.3.0")).edits)
+    project.commit("Raise it")
+    assert "Unreleased" not in step(project, "publish").action
+    unreleased(project, "A third replica")
+    assert step(project, "publish").action.endswith(", with what stands under Unreleased")
+
+
+def step(project: Project, name: str) -> Step:
+    """A row of the plan."""
+    with prepared(project.work, Options(), dry_run=True, today=TODAY) as ready:
+        return next(one for one in ready.plan if one.name == name)
+
+
 def test_a_hotfix_of_an_older_line(project: Project) -> None:
     project.git("tag", "demo-1.2.0")
     assert project.release(part="minor", tag=True).version == "1.3.0"
@@ -538,10 +568,10 @@ def test_another_bump_of_a_release_commit_is_refused(project: Project) -> None:
 
 @pytest.mark.parametrize("status", [400, 415])
 def test_a_registry_that_takes_charts_alone(project: Project, status: int) -> None:
-    registry = Quirky(Quirks(challenges=(), refuses_artifacts=status, immutable=True))
+    registry = Quirky(Quirks(challenges=(), refuses_artifacts=status, immutable=409))
     with scripted(registry.answer) as server:
         there = Project(project.work.having(registry=f"oci://{server.host}/team"))
-        with pytest.raises(RegistryError, match=rf"takes nothing that is attached.*\n.*HTTP {status}") as told:
+        with pytest.raises(RegistryError, match=rf"(?s)takes nothing that is attached.*HTTP {status}") as told:
             there.release(part="minor")
         assert told.value.run is not None
         assert told.value.run.startswith("export GATI_ATTACH=false")
@@ -557,20 +587,26 @@ def test_a_registry_that_does_not_let_anybody_list_what_is_attached(project: Pro
     with scripted(lambda r: Reply(403) if "/referrers/" in r.path else registry.answer(r)) as server:
         there = Project(project.work.having(registry=f"oci://{server.host}/team"))
         for alone in (False, True):  # the second finds the chart published
-            with pytest.raises(RegistryError, match=r"takes nothing that is attached.*\n.*HTTP 403") as told:
+            with pytest.raises(RegistryError, match=r"(?s)takes nothing that is attached.*HTTP 403") as told:
                 there.release()
             assert str(told.value.run).startswith("export GATI_ATTACH=false")
             assert registry.tags("team/demo") == ["1.2.0"] * alone
             Project(there.work.having(attach=False)).release()
 
 
-def test_a_registry_whose_tags_are_written_once(project: Project) -> None:
-    registry = Quirky(Quirks(challenges=(), immutable=True))
+@pytest.mark.parametrize("status", [400, 409])  # by Nexus and others
+def test_a_registry_whose_tags_are_written_once(project: Project, status: int) -> None:
+    registry = Quirky(Quirks(challenges=(), immutable=status))
     with scripted(registry.answer) as server:
         there = Project(project.work.having(registry=f"oci://{server.host}/team"))
         record = there.release(part="minor")
         assert there.release(part="minor") == record
-    assert [one.method for one in server.requests].count("DELETE") == 1  # of the upload by which the right is tried
+        assert [one.method for one in server.requests].count("DELETE") == 1  # of the upload by which the right is tried
+        listed = next(tag for tag in registry.tags("team/demo") if tag.startswith("sha256-"))
+        registry.manifests["team/demo", listed] = (INDEX_TYPE, b'{"schemaVersion": 2, "manifests": []}')
+        with pytest.raises(RegistryError, match=rf"(?s)takes nothing in team/demo.*HTTP {status}") as told:
+            there.release(part="minor")
+    assert "let the tags sha256-* be written again" in str(told.value.run)
 
 
 def test_an_earlier_chart_is_the_one_that_a_digest_names(project: Project) -> None:

@@ -213,8 +213,11 @@ def failing(signed: Signed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return fail
 
 
-def test_a_key_that_cannot_be_fetched_is_no_verdict(shelf: Shelf, failing: Callable[[str], Path]) -> None:
-    failing("could not fetch verifier public key: no credentials")
+@pytest.mark.parametrize(
+    "words", ["could not fetch verifier public key: none", "loading public key: read .vault-token"]
+)
+def test_a_key_that_cannot_be_fetched_is_no_verdict(shelf: Shelf, failing: Callable[[str], Path], words: str) -> None:
+    failing(words)
     with pytest.raises(ToolError, match="gives no public key"):
         shelf.prove(trust=Trust(key="awskms:///alias/x"))
 
@@ -278,6 +281,15 @@ def test_what_is_no_private_key_cannot_sign(signed: Signed, shelf: Shelf) -> Non
         demand_signable(work, {SIGNING_PASSWORDS[0]: PASSWORD})
     assert refused.value.run == "correct signing_key, or cosign generate-key-pair"
     assert "invoke doctor" not in str(refused.value)  # the tool is there, and has answered
+
+
+def test_what_a_kms_says_is_told(shelf: Shelf, failing: Callable[[str], Path]) -> None:
+    failing("getting keypair and token: Error making API request.\n\nCode: 503. Errors:\n\n* Vault is sealed\n")
+    with pytest.raises(ToolError, match="cosign cannot sign with hashivault://mine") as refused:
+        demand_signable(shelf.project.work.having(signing_key="hashivault://mine"))
+    said = "getting keypair and token: Error making API request. Code: 503. Errors: * Vault is sealed"
+    assert refused.value.found == said
+    assert "what this KMS asks for" in str(refused.value.run)
 
 
 def test_what_signs_is_in_no_other_programs_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

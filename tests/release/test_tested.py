@@ -53,7 +53,7 @@ def test_a_bump_says_that_the_new_archive_has_to_be_tested_first(project: Projec
     write_report(project.config, report(archive(project)))
     with pytest.raises(ReleaseError, match="another archive") as refused:
         project.release(part="minor", **E2E)
-    assert refused.value.run == "invoke version-bump --part minor, git commit, invoke e2e"
+    assert refused.value.run == "invoke version-bump --part minor, then git commit --all, then invoke e2e"
     assert project.git("status", "--porcelain") == ""
 
 

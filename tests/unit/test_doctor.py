@@ -163,7 +163,7 @@ def test_what_git_cannot_do_is_told(bare: Workspace, tmp_path: Path, monkeypatch
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     found = lines(bare)
     assert found["git version"] == Line("git version", "problem", "git version 2.30.2", "install git 2.31 or newer")
-    assert found["git locks"].fix == f"rm {tmp_path}/.git/index.lock, once no other git runs there"
+    assert found["git locks"].fix == f"rm {tmp_path}/.git/index.lock"
 
 
 def test_a_port_that_is_taken_is_told(bare: Workspace) -> None:

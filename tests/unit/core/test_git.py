@@ -145,7 +145,7 @@ def test_above_the_working_trees_of_a_bare_clone_one_of_them_is_named(
     command, _, then = str(told.value.run).partition(", ")
     assert (shlex.split(command), then) == (
         ["cd", str(top / "my work")],
-        f"which is checked out, then {SAME_COMMAND}",
+        f"then {SAME_COMMAND}",
     )
 
 
@@ -354,7 +354,7 @@ def test_the_lock_of_reftable_which_git_does_not_name_is_found(repository: Repos
     lock.parent.mkdir()
     lock.touch()
     for run in (
-        f"rm {lock}, once no other git runs there, then {SAME_COMMAND}",
+        f"rm {lock}, then {SAME_COMMAND}",
         f"settle what git names, then {SAME_COMMAND}",
     ):
         with pytest.raises(GitError, match="cannot lock references") as told:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import pytest
 
 from scripts.core.errors import SAME_COMMAND, USAGE
 from scripts.front import release
-from scripts.front.command import Typed
+from scripts.front.command import _GIT, Typed
 
 _AS_INVOKE = "import sys; sys.dont_write_bytecode = True; import scripts.front; print(sys.dont_write_bytecode)"
 
@@ -169,6 +171,27 @@ def test_the_same_command_is_what_was_typed() -> None:
     )
     for words in ("mend the hook", "git pull, since it is behind", "rm a.lock, once no git runs"):
         assert f"{words}, then invoke publish" in typed.pasted(f"{words}, then {SAME_COMMAND}")
+
+
+def test_what_begins_as_a_command_is_one_to_its_end(root: Path) -> None:
+    """A person pastes it, with whatever follows."""
+    begins = rf"(?:{_GIT}|invoke |helm (?:dep|pull|push|reg|repo)|docker |gpg |cosign |export |ulimit |rm |cd )"
+    prose = re.compile(rf"{begins}.*(?:, (?!then )|; (?!git )| (?:or|and|once|which|where) )")
+    found = [
+        f"{file.relative_to(root)}:{node.lineno}: {text}"
+        for file in (root / "scripts").rglob("*.py")
+        for tree in [ast.parse(file.read_text())]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant | ast.JoinedStr) and prose.match(text := _text_of(node))
+    ]
+    assert found == []
+
+
+def _text_of(node: ast.expr) -> str:
+    """A string's text, with a word for each value that it is made with."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text_of(part) for part in node.values)
+    return str(node.value) if isinstance(node, ast.Constant) else "X"
 
 
 def test_a_current_folder_that_is_gone_is_told_in_one_message(root: Path) -> None:

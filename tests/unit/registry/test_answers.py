@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from scripts.core.errors import ConfigError, RegistryError
+from scripts.core.errors import SAME_COMMAND, ConfigError, RegistryError
 from scripts.registry.challenges import refused
 from scripts.registry.client import Client, _like_a_registry, _says_unknown
 from scripts.registry.credentials import Credentials
@@ -145,11 +145,14 @@ PUT = 'PUT "https://a.example/v2/x/demo/manifests/sha256:4030401d/denied/quota":
         (f"{PUT}400: manifest invalid: tag immutability is on", "who has written to"),
         (f"{PUT}403: denied: The system is in read only mode. Any modification is prohibited.", "can be written again"),
         (f"{PUT}405: denied: System is currently read-only. Pulls will succeed", "can be written again"),
-        (f"{PUT}403: denied: this token is read-only", "helm registry login a.example as somebody who may push there"),
+        (
+            f"{PUT}403: denied: this token is read-only",
+            "log in as somebody who may push there: helm registry login a.example",
+        ),
         (f"{PUT}401: Unauthorized", "helm registry login a.example"),
         (
             'HEAD "https://a.example/v2/": missing username or password for basic auth',
-            "login a.example by name and password",
+            "log in by name and password (helm registry login a.example)",
         ),
         (f"{PUT}403: denied: permission_denied: write_package", "helm registry login a.example"),
         ("HTTP 400, MANIFEST_INVALID: refused by rule 14017, request 94039", "takes charts there"),
@@ -181,5 +184,5 @@ def test_who_may_not_push_hears_what_helps(words: str, run: str) -> None:
 )
 def test_the_command_for_a_login_can_be_run(registry: Registry, command: str) -> None:
     denied = Client(registry, Transport(registry)).push_refusal("x/demo", f"{PUT}403: denied")
-    assert denied.run == f"{command} as somebody who may push there"
-    assert str(refused(registry, answer(401, DENIED)).run).startswith(f"{command}, or set ")
+    assert denied.run == f"log in as somebody who may push there: {command}"
+    assert refused(registry, answer(401, DENIED)).run == f"{command}, then {SAME_COMMAND}"
