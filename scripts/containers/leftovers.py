@@ -28,7 +28,7 @@ _PROGRAMS = frozenset(
     {"kind", "kubectl", "k6", "crane", "registry", "helm", "vegeta", "docker", "docker-compose", "go", "mmdebstrap"}
 )
 _SETTLE = 2.0  # seconds for which the engine goes on with what an ended program had asked of it
-_DEADLINE = 120.0
+_DEADLINE = 300.0  # seconds: on a busy machine an engine takes a minute for each node of a cluster
 _MANY = 5  # of one kind, from which on they are counted
 SHARED = "/gati-volumes"  # where every node of a cluster of ours has the folder of volumes
 
@@ -55,7 +55,7 @@ def find(work: Workspace, *, also: tuple[str, ...] = ()) -> tuple[Leftover, ...]
 
 
 def remove(work: Workspace, *, also: tuple[str, ...] = ()) -> tuple[Leftover, ...]:
-    """Remove it, saying so; what was removed. Raises EngineError for what is still there after two minutes."""
+    """Remove it, saying so; what was removed. Raises EngineError for what is still there after five minutes."""
     removed: dict[str, Leftover] = {}
 
     def gone() -> bool:
