@@ -399,8 +399,7 @@ class Repository:
         )
 
     def demand_free(self, branch: str) -> None:
-        """Raises GitError where the branch is checked out, and would change under a working tree; or where the remote
-        has more of it than is here, as in a clone of one branch."""
+        """Raises GitError where the branch is checked out, or the remote has more of it, as for a clone of one."""
         if f"branch refs/heads/{branch}" in self._git("worktree", "list", "--porcelain").stdout.splitlines():
             raise GitError(f"the branch {branch} is checked out", run="switch to another one there")
         remote, head = self._remote() or "", self.head_of(branch)

@@ -214,9 +214,8 @@ class Release:
         So it does where something else is published: what no commit holds is why.
         """
         committed |= any(step.name == "publish" and step.state == "different" for step in self.plan)
-        for step in sorted(
-            self.plan, key=lambda step: step.name != "tag"
-        ):  # at another commit: which is why all differs
+        # A tag at another commit comes first: that is why the rest differs.
+        for step in sorted(self.plan, key=lambda step: step.name != "tag"):
             if step.refusal is not None and (committed or step.name != "commit"):
                 raise step.refusal
 
