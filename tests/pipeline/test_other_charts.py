@@ -193,7 +193,7 @@ def test_dependencies_are_fetched_from_where_chart_yaml_says(
         (chart / "Chart.yaml").write_text((chart / "Chart.yaml").read_text().replace("^0.1.0", "^0.2.0"))
         cli("template", "--chart", chart).refused("cannot be fetched: needed ^0.2.0 is not in charts/")
     # helm looks at an index before it looks at the lock; a registry has none.
-    way, code = "brings Chart.lock up to date", FINDING
+    way, code = "next:     helm dependency update", FINDING
     if place is http_repository:
         way, code = "see that the repositories", OUTSIDE
     cli("template", "--chart", chart).refused("the dependencies cannot be fetched", way, code=code)
