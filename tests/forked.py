@@ -43,6 +43,8 @@ HASTE = {
 }
 # What Python reads when it begins, and a fork cannot: with other ones a process is started.
 _AT_START = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_")
+# Before a test has changed it, perhaps into one that our commands refuse.
+_ENVIRON = dict(os.environ)
 
 
 class Forked:
@@ -161,7 +163,7 @@ def _server(settings: tuple[tuple[str, str], ...], loads: tuple[str, ...]) -> so
     ours, theirs = socket.socketpair()
     with theirs:
         argv = (sys.executable, "-m", "tests.forked", str(theirs.fileno()), *loads)
-        env = {name: value for name, value in os.environ.items() if not name.startswith(_AT_START)} | dict(settings)
+        env = {name: value for name, value in _ENVIRON.items() if not name.startswith(_AT_START)} | dict(settings)
         process = subprocess.Popen(argv, cwd=ROOT, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
 
     def end() -> None:
