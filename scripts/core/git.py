@@ -100,7 +100,7 @@ class Repository:
         if revision == "HEAD" and found is None:
             if lost := self.object(revision):  # by a repository that is gone and lent its objects, by a disk
                 raise GitError(f"{lost} is missing in {self.root}", run="git fsck")
-            if "broken" in (said := self._git("log", "-1", check=False).complaint):
+            if "appears to be broken" in (said := self._git("log", "-1", check=False).complaint):
                 raise GitError(f"HEAD cannot be read in {self.root}", found=said, run="git fsck")
         return found
 

@@ -444,6 +444,11 @@ def test_what_pushes_from_behind_the_upstream_keeps_the_tag_in_the_branch(
     git(tmp_path / "theirs", "merge-base", "--is-ancestor", "heavy", "main")
 
 
+def test_a_branch_without_commits_is_one_whatever_it_is_called(repository: Repository) -> None:
+    git(repository.root, "checkout", "--quiet", "--orphan", "fix-broken-build")
+    assert repository.commit() is None
+
+
 @pytest.mark.parametrize("left", ["", "\0" * 41, "garbage\n"], ids=["empty", "zeros", "garbage"])
 def test_a_branch_that_a_power_cut_left_is_not_one_without_commits(repository: Repository, left: str) -> None:
     (repository.root / ".git/refs/heads/main").write_text(left)

@@ -509,12 +509,16 @@ def test_what_is_gone_meanwhile_is_named(helm: Helm, tmp_path: Path, document: d
             "Release app: template: app/templates/x.yaml",
         ),
         (
+            "Error: UPGRADE FAILED: template: webhook/templates/hook.yaml:1:2: oops",
+            "Release app: template: webhook/templates/hook.yaml",
+        ),
+        (
             'Error: UPGRADE FAILED: no matches for kind "Widget" in version "a.b/v1"',
             "Widget: the cluster knows no kind",
         ),
         ("Error: UPGRADE FAILED: unexpected EOF", "Release app: unexpected EOF"),
     ],
-    ids=["template", "kind", "other"],
+    ids=["template", "called so", "kind", "other"],
 )
 def test_what_helm_refuses_is_told_in_its_words(
     helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, line: str
