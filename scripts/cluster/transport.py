@@ -27,11 +27,6 @@ _PATIENCE = 10.0  # seconds to keep trying while the server is busy or not there
 _FAR = re.compile(  # how what kubectl says begins where it does not get to the server
     r"(dial|proxyconnect|getting credentials:|(net/)?http:|remote error:|tls:|x509:|(read|write) (tcp|udp)) |EOF"
 )
-# By these helm would go to another cluster than kubectl does, or as somebody else: both are to follow the kubeconfig.
-_HELMS_OWN = (
-    *("HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBEASUSER", "HELM_KUBEASGROUPS"),
-    *("HELM_KUBECAFILE", "HELM_KUBETLS_SERVER_NAME", "HELM_KUBEINSECURE_SKIP_TLS_VERIFY"),
-)
 
 
 @dataclass(frozen=True)
@@ -127,8 +122,6 @@ def open_transport(kubectl: Path, runner: Runner, login: Login) -> Iterator[Tran
     kubectl does the login, so that certificates, tokens and credential plugins all work. Raises ClusterError
     when it cannot start, for example where there is no such context.
     """
-    for name in _HELMS_OWN:
-        runner.withhold(name)
     with temporary("api") as folder:
         path = folder / "api.sock"
         argv = [str(kubectl), "proxy", f"--unix-socket={path}", *login.flags("--context")]

@@ -173,8 +173,6 @@ class Stack:
             "GATI_GRPC_PORT": str(self.work.config.grpc_port),
             "GATI_PROMETHEUS_PORT": str(self.work.config.prometheus_port),
             "GATI_ROUTES": os.fspath(self.routes) if self.routes else None,
-            "COMPOSE_PROFILES": None,
-            "COMPOSE_FILE": None,
             **(images or {}),
         }
         return self.work.runner.run((*argv, *words), env=environment, deadline=_HEALTHY_SECONDS + 60)
@@ -230,7 +228,7 @@ class Stack:
         def used() -> bool:
             nonlocal seen
             with contextlib.suppress(requests.RequestException):
-                seen = requests.get(f"http://127.0.0.1:{port}/", timeout=2).text.strip()
+                seen = requests.get(f"http://127.0.0.1:{port}/", timeout=2, proxies={"http": ""}).text.strip()
             return f"{service} {count}" in seen.splitlines()
 
         until(

@@ -31,6 +31,15 @@ TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TO
 # Programs that may ask a forge with such a token, or that start one by what a user set up: a helper that logs in to a
 # registry, a plugin of a kubeconfig. No other has it.
 _ASKING = ("git", "go", "docker", "helm", "kubectl")
+# How variables begin with which a user has these do something else than our flags say, which say all (helm's cluster is
+# the kubeconfig's, as for kubectl; k6 asks no proxy), and what they are given in their place.
+_SETTINGS: Mapping[str, Mapping[str, str | None]] = {
+    "docker-compose": {"COMPOSE_": None},
+    "helm": {"HELM_DEBUG": None, "HELM_KUBE": None, "HELM_NAMESPACE": None},
+    "k6": dict.fromkeys(("K6_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")),
+    "kind": {"KIND_EXPERIMENTAL_PROVIDER": None},
+    "kubectl": {"KUBERC": "off"},
+}
 # A password or a token in an address, as of a remote; with a slash in it, too, where no port comes before that.
 _LOGIN = re.compile(
     r"((?:https?|oci|socks5h?)://)[^/\s]+@|((?<![\w+.-])[\w+.-]{1,20}://)[^/\s:@\[]*:(?!\d*[/\s])(?:[^/\s]+|[^\s@]+)@"
@@ -215,10 +224,13 @@ class Runner:
         stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
         words, program = [_encoded(os.fspath(word)) for word in argv], os.fspath(argv[0])
-        tokens = {} if Path(program).name.startswith(_ASKING) else dict.fromkeys(TOKENS)
+        name = Path(program).name
+        tokens = {} if name.startswith(_ASKING) else dict.fromkeys(TOKENS)
+        own, names = _SETTINGS.get(name, {}), tuple(os.environ)
+        settings = {each: own[begin] for begin in own for each in (begin, *names) if each.startswith(begin)}
         # What is named from the current folder, or is not there, we have found another place for.
         ours = {"TMPDIR": tempfile.tempdir or os.environ.get("TMPDIR"), MARK: mark()}
-        full = {**os.environ, **self._kept, **tokens, **ours, **(env or {})}
+        full = {**os.environ, **self._kept, **tokens, **settings, **ours, **(env or {})}
         raise_if_stopped()
         try:
             # A session of its own, so that the whole family can be ended and a Ctrl-C on the

@@ -12,39 +12,13 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster import transport as module
-from scripts.cluster.transport import Login, Transport
-from scripts.core.command import Runner
+from scripts.cluster.transport import Transport
 from scripts.core.errors import ApiError, ClusterError
 from tests.unit.cluster.conftest import Answer, Server
 
 
 def status_object(code: int, reason: str, message: str) -> Answer:
     return code, json.dumps({"kind": "Status", "reason": reason, "message": message}).encode()
-
-
-PROXY = """#!/bin/sh
-exec python3 -c '
-import socket, sys, time
-path = next(word.partition("=")[2] for word in sys.argv if word.startswith("--unix-socket="))
-listening = socket.socket(socket.AF_UNIX)
-listening.bind(path)
-listening.listen()
-time.sleep(60)
-' "$@"
-"""
-
-
-def test_helm_is_led_to_a_cluster_by_nothing_that_kubectl_does_not_heed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kubectl, runner = tmp_path / "kubectl", Runner()
-    kubectl.write_text(PROXY, encoding="utf-8")
-    kubectl.chmod(0o755)
-    for name in ("HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_DRIVER", "KUBECONFIG"):
-        monkeypatch.setenv(name, "x")
-    with module.open_transport(kubectl, runner, Login()):
-        names = {line.partition("=")[0] for line in runner.run(("env",)).stdout.splitlines()}
-    assert {name for name in names if name.startswith(("HELM_", "KUBE"))} == {"HELM_DRIVER", "KUBECONFIG"}
 
 
 def test_a_request_carries_its_query_body_and_type(server: Server, transport: Transport) -> None:

@@ -166,6 +166,38 @@ class TestRun:
             runner.run(("sh", "-c", f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/pid; wait"), deadline=0.5)
         assert gone(int((tmp_path / "pid").read_text()))
 
+    @pytest.mark.parametrize(
+        ("program", "other"),
+        [
+            ("helm", {"HELM_DEBUG": None, "HELM_KUBETOKEN": None, "HELM_NAMESPACE": None}),
+            ("kubectl", {"KUBERC": "off"}),
+            ("k6", dict.fromkeys(("K6_VUS", "K6_NO_CONNECTION_REUSE", "HTTP_PROXY", "https_proxy"))),
+            ("kind", {"KIND_EXPERIMENTAL_PROVIDER": None}),
+            ("docker-compose", {"COMPOSE_FILE": None, "COMPOSE_ENV_FILES": None}),
+            ("git", {}),
+        ],
+    )
+    def test_does_what_its_flags_say_whatever_its_user_has_set_for_it(
+        self,
+        runner: Runner,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        program: str,
+        other: dict[str, str | None],
+    ) -> None:
+        names = """
+            COMPOSE_ENV_FILES COMPOSE_FILE HELM_DEBUG HELM_DRIVER HELM_KUBETOKEN HELM_NAMESPACE
+            HTTP_PROXY https_proxy K6_NO_CONNECTION_REUSE K6_VUS KIND_EXPERIMENTAL_CONTAINERD_SNAPSHOTTER
+            KIND_EXPERIMENTAL_PROVIDER KUBECONFIG KUBERC
+        """
+        given = dict.fromkeys(names.split(), "x")
+        for name in given:
+            monkeypatch.setenv(name, "x")
+        (tmp_path / program).write_text("#!/bin/sh\nenv\n")
+        (tmp_path / program).chmod(0o755)
+        told = dict(line.split("=", 1) for line in runner.run((tmp_path / program,)).stdout.splitlines())
+        assert {name: told.get(name) for name in given} == {**given, **other}
+
 
 class TestSecrets:
     def test_are_in_nothing_that_is_told(self) -> None:

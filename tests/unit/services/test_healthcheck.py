@@ -16,11 +16,12 @@ from tests.services import wait_for
 
 @pytest.fixture
 def check(root: Path, import_path: Any) -> Any:
-    """Runs the health check with these arguments: exit status and its one line."""
+    """Runs the health check with these arguments, where a proxy is named: exit status and its one line."""
 
     def run(*arguments: str) -> tuple[int, str]:
         script = root / "compose/common/gati_common/healthcheck.py"
-        environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(import_path)}
+        proxies = dict.fromkeys(("http_proxy", "https_proxy"), "http://proxy.invalid:3128")
+        environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(import_path), **proxies}
         answer = subprocess.run((sys.executable, script, *arguments), env=environ, capture_output=True, text=True)
         assert answer.stderr == ""
         (line,) = answer.stdout.splitlines()
