@@ -34,10 +34,12 @@ _ASKING = ("git", "go", "docker", "helm", "kubectl")
 # How variables begin with which a user has these do something else than our flags say, which say all (helm's cluster is
 # the kubeconfig's, as for kubectl; k6 asks no proxy), and what they are given in their place.
 _SETTINGS: Mapping[str, Mapping[str, str | None]] = {
-    "docker-compose": {"COMPOSE_": None},
+    "docker": {"BUILDX_BUILDER": None, "DOCKER_DEFAULT_PLATFORM": None},
+    "docker-compose": {"COMPOSE_": None, "DOCKER_DEFAULT_PLATFORM": None},
+    "git": {"GIT_TRACE": None},
     "helm": {"HELM_DEBUG": None, "HELM_KUBE": None, "HELM_NAMESPACE": None},
     "k6": dict.fromkeys(("K6_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")),
-    "kind": {"KIND_EXPERIMENTAL_PROVIDER": None},
+    "kind": {"DOCKER_DEFAULT_PLATFORM": None, "KIND_EXPERIMENTAL_PROVIDER": None},
     "kubectl": {"KUBERC": "off"},
 }
 # A password or a token in an address, as of a remote; with a slash in it, too, where no port comes before that.

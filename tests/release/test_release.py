@@ -286,7 +286,10 @@ class TestRemote:
         ("url", "words"),
         [("https://me:token-abcdef@127.0.0.1:9/demo", "unable to access"), ("/nowhere/demo", "does not appear to be")],
     )
-    def test_that_cannot_be_asked_is_told_and_stops_nothing(self, project: Project, url: str, words: str) -> None:
+    def test_that_cannot_be_asked_is_told_and_stops_nothing(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch, url: str, words: str
+    ) -> None:
+        monkeypatch.setenv("GIT_TRACE", "1")  # which is said before what the remote says
         project.git("remote", "add", "origin", url)
         with prepared(project.work, Options(tag=True), today=TODAY) as ready:
             (note,) = ready.facts.notes

@@ -172,9 +172,11 @@ class TestRun:
             ("helm", {"HELM_DEBUG": None, "HELM_KUBETOKEN": None, "HELM_NAMESPACE": None}),
             ("kubectl", {"KUBERC": "off"}),
             ("k6", dict.fromkeys(("K6_VUS", "K6_NO_CONNECTION_REUSE", "HTTP_PROXY", "https_proxy"))),
-            ("kind", {"KIND_EXPERIMENTAL_PROVIDER": None}),
-            ("docker-compose", {"COMPOSE_FILE": None, "COMPOSE_ENV_FILES": None}),
-            ("git", {}),
+            ("kind", dict.fromkeys(("DOCKER_DEFAULT_PLATFORM", "KIND_EXPERIMENTAL_PROVIDER"))),
+            ("docker", dict.fromkeys(("BUILDX_BUILDER", "DOCKER_DEFAULT_PLATFORM"))),
+            ("docker-compose", dict.fromkeys(("COMPOSE_FILE", "COMPOSE_ENV_FILES", "DOCKER_DEFAULT_PLATFORM"))),
+            ("git", {"GIT_TRACE2_EVENT": None}),
+            ("crane", {}),
         ],
     )
     def test_does_what_its_flags_say_whatever_its_user_has_set_for_it(
@@ -186,16 +188,16 @@ class TestRun:
         other: dict[str, str | None],
     ) -> None:
         names = """
-            COMPOSE_ENV_FILES COMPOSE_FILE HELM_DEBUG HELM_DRIVER HELM_KUBETOKEN HELM_NAMESPACE
-            HTTP_PROXY https_proxy K6_NO_CONNECTION_REUSE K6_VUS KIND_EXPERIMENTAL_CONTAINERD_SNAPSHOTTER
-            KIND_EXPERIMENTAL_PROVIDER KUBECONFIG KUBERC
+            BUILDX_BUILDER COMPOSE_ENV_FILES COMPOSE_FILE DOCKER_DEFAULT_PLATFORM GIT_TRACE2_EVENT HELM_DEBUG
+            HELM_DRIVER HELM_KUBETOKEN HELM_NAMESPACE HTTP_PROXY https_proxy K6_NO_CONNECTION_REUSE K6_VUS
+            KIND_EXPERIMENTAL_CONTAINERD_SNAPSHOTTER KIND_EXPERIMENTAL_PROVIDER KUBECONFIG KUBERC
         """
         given = dict.fromkeys(names.split(), "x")
         for name in given:
             monkeypatch.setenv(name, "x")
         (tmp_path / program).write_text("#!/bin/sh\nenv\n")
         (tmp_path / program).chmod(0o755)
-        told = dict(line.split("=", 1) for line in runner.run((tmp_path / program,)).stdout.splitlines())
+        told = dict(line.partition("=")[::2] for line in runner.run((tmp_path / program,)).stdout.splitlines())
         assert {name: told.get(name) for name in given} == {**given, **other}
 
 
