@@ -26,6 +26,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 # Tests start invoke so often that to compile it each time takes minutes, and they themselves take seconds to be read.
 os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "", False
+setattr(os, "fsync", id)  # noqa: B010 - no power is cut here, and each takes milliseconds
 
 # The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.
 _USUAL = settings(

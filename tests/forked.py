@@ -191,6 +191,7 @@ def _load() -> None:
     parsed = functools.cache(lambda text: pickle.dumps(parse(text)))  # each has it as its own to change
     setattr(tomllib, "loads", lambda text: pickle.loads(parsed(text)))  # noqa: B010 - as below
     load_pins()
+    setattr(os, "fsync", id)  # noqa: B010 - no power is cut here, and each takes milliseconds
     answers = load_config(ROOT).cache_dir / "test-answers"
     setattr(workspace, "Runner", functools.partial(Remembering, answers))  # noqa: B010 - another class, for mypy
 
