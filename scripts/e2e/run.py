@@ -74,8 +74,6 @@ from scripts.workspace import Workspace
 JUNIT = "junit.xml"
 _HELMS = {3: "helm3", 4: "helm"}  # the names of the pins by major
 _LANES = 3  # scenarios at a time: they keep two processors busy for four fifths of the time, and the rest is bursts
-_WORK = 0.2  # seconds of a processor's time; what they take tells how busy this machine is with other things
-_CROWDED = 1.8  # times as long, from which on the pods of several scenarios would starve one another
 _ATTEMPTS = 3  # at a scenario, while the machine is in the way
 # Causes of a rollout's failure that have nothing to do with time.
 _REFUSALS = frozenset(
@@ -275,7 +273,7 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
                 go(lab, outcomes, [_FIRST], work)
                 # What lies outside of namespaces is in the way of another release, and a node that is lost is lost
                 # for all.
-                go(lab, outcomes, _ORDER, work, _at_a_time(lab, work.say))
+                go(lab, outcomes, _ORDER, work, 1 if lab.found.exclusive or lab.found.claims else _LANES)
 
         left_out = tuple(name for name in options.every if name not in outcomes)
         facts = {"cluster": about, "control": seen, "left_out": left_out, "found": tuple(notes)}
@@ -472,24 +470,6 @@ def _certain(failure: ReleaseError) -> bool:
     refused = isinstance(failure, RolloutFailed) and failure.cause.kind in _REFUSALS
     refused = refused and not _LATE.search(str(failure).partition("\n")[0])
     return refused or isinstance(failure, Broken | LoadFailed)
-
-
-def _at_a_time(lab: Lab, say: Say) -> int:
-    """How many scenarios run beside each other: one where they would be in each other's way, or starve one another."""
-    if lab.found.exclusive or lab.found.claims:
-        return 1
-    if (times := _crowded()) < _CROWDED:
-        return _LANES
-    say(f"this machine is busy, so that anything takes {times:.1f} times as long: one scenario runs at a time")
-    return 1
-
-
-def _crowded() -> float:
-    """How many times longer than alone something takes on this machine now."""
-    begin, end = time.perf_counter(), time.thread_time() + _WORK
-    while time.thread_time() < end:
-        pass
-    return (time.perf_counter() - begin) / _WORK
 
 
 def _lost(lab: Lab, journal: Journal) -> str:

@@ -21,7 +21,7 @@ from scripts.core.errors import ClusterError, ConfigError, FindingsError, Regist
 from scripts.core.progress import Board
 from scripts.e2e import run as smoke
 from scripts.e2e.control import Control
-from scripts.e2e.discover import NOTHING, Found
+from scripts.e2e.discover import NOTHING
 from scripts.e2e.k6 import Request
 from scripts.e2e.lab import Lab, Published, Tools
 from scripts.e2e.ledger import judge
@@ -387,25 +387,6 @@ def test_what_cannot_be_removed_after_a_scenario_hides_nothing_and_ends_no_run(w
     smoke.go(lab, outcomes, ["install"], replace(work, say=said.append), scenarios={"install": scenario})
     assert (outcomes["install"].state, outcomes["install"].error) == (FAILED, "the first cause")
     assert any("install: helm could not uninstall web from a" in line for line in said)
-
-
-@pytest.mark.parametrize(
-    ("times", "found", "lanes", "told"),
-    [
-        (1.1, NOTHING, 3, ""),
-        (2.5, NOTHING, 1, "this machine is busy, so that anything takes 2.5 times as long: one scenario runs at a"),
-        (1.1, replace(NOTHING, outside=("ClusterRole/wide",)), 1, ""),
-    ],
-)
-def test_on_a_busy_machine_scenarios_run_one_after_the_other(
-    times: float, found: Found, lanes: int, told: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(smoke, "_crowded", lambda: times)
-    said: list[str] = []
-    lab: Any = SimpleNamespace(found=found)
-    assert smoke._at_a_time(lab, said.append) == lanes
-    assert told in "".join(said)
-    assert bool(said) == bool(told)
 
 
 def test_how_the_control_fared_over_the_whole_run() -> None:
