@@ -16,18 +16,15 @@ if TYPE_CHECKING:
     example="--scenario upgrade --scenario rollback --dry-run",
     keys=CHART,
     apart=("kubernetes kube_context", "selfcheck scenario"),
-    scenario="Only this scenario; repeatable (--dry-run names them).",
     from_="What to upgrade from, with commas: last:N (default: last:1), versions, archives (.tgz), commits (git:REV).",
     latency="How many times slower than before a rollout may make half, or 99 of 100, of the requests (default: 10).",
     cluster_objects="Let the chart put objects outside of namespaces on a cluster that is not ours.",
-    keep_cluster="Keep the kind cluster for the next run, which finds it ready.",
     kube_context="Run on the cluster of this kubeconfig context, in namespaces of its own.",
     kubernetes="On which Kubernetes, with commas: minors (1.29), oldest, newest; a column of the report for each.",
     helm="With which helm: 3, 4, or 3,4; then installations change hands between the two as well.",
     images="Prefix of the services' images in a registry: registry/path for registry/path/ingress:1.",
     selfcheck="Only the negative control: a sabotaged chart must lose requests.",
     yes="Do not ask before running on a cluster that is not ours.",
-    dry_run="Only show what would be done.",
 )
 def e2e(
     work: Workspace,
@@ -78,9 +75,6 @@ def e2e(
 @command(
     keys=CHART,
     example="--scenario policies --dry-run",
-    scenario="Only this scenario; repeatable (--dry-run names them).",
-    keep_cluster="Keep the kind cluster for the next run, which finds it ready.",
-    dry_run="Only show what would be done.",
 )
 def autoscale(work: Workspace, scenario: Many = None, keep_cluster: bool = False, dry_run: bool = False) -> Shown:
     """Scale, monitor and wall off the packaged chart on a kind cluster with the real operators."""

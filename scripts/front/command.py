@@ -55,6 +55,9 @@ HELP = {
     "all_": "Every chart of [tool.gati] charts, side by side.",
     "changed": "The charts that differ from the merge base with this revision, and those that depend on them.",
     "kube_version": "Only this Kubernetes minor (1.30); repeatable.",
+    "scenario": "Only this scenario; repeatable (--dry-run names them).",
+    "keep_cluster": "Keep the kind cluster for the next run, which finds it ready.",
+    "dry_run": "Only show what would be done.",
 }
 
 
