@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from scripts.chart.manifests import mapping, mappings
+
 # What a pod spec names, by the field: an object that says more of it, or its name alone.
 REFERENCES = {
     "secretName": "Secret", "secretRef": "Secret", "secretKeyRef": "Secret", "secret": "Secret",
@@ -55,6 +57,12 @@ def pod_spec(kind: str, data: Mapping[str, Any]) -> Any:
     """The pod spec of a workload, None where there is none."""
     template = pod_template(kind, data)
     return template.get("spec") if template is not None else None
+
+
+def lasting(spec: Any) -> list[Mapping[str, Any]]:
+    """The containers of a pod spec that run all the time, sidecars too."""
+    sidecars = (one for one in mappings(mapping(spec).get("initContainers")) if one.get("restartPolicy") == "Always")
+    return [*sidecars, *mappings(mapping(spec).get("containers"))]
 
 
 def referred(node: Any, how: str = "") -> Iterator[Reference]:

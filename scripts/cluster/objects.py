@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from scripts.chart.pods import lasting
+
 Object = dict[str, Any]
 
 # What helm waits for in an object of any kind: those of operators follow it.
@@ -58,12 +60,6 @@ def containers_of(pod: Mapping[str, Any]) -> tuple[Object, ...]:
 def sidecars(pod: Mapping[str, Any]) -> set[str]:
     """The init containers that do not end, and that others wait for until they have started, by name."""
     return {one["name"] for one in pod["spec"].get("initContainers") or () if one.get("restartPolicy") == "Always"}
-
-
-def lasting(pod: Mapping[str, Any]) -> tuple[Object, ...]:
-    """A pod's containers that run all the time, sidecars too."""
-    ending = {one["name"] for one in pod["spec"].get("initContainers") or ()} - sidecars(pod)
-    return tuple(one for one in containers_of(pod) if one["name"] not in ending)
 
 
 def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
@@ -134,7 +130,7 @@ def open_ports(pods: Iterable[Mapping[str, Any]]) -> dict[str | int, int]:
     """The ports that pods say to open, by their numbers and their names. They may open others: a pod need not say."""
     found: dict[str | int, int] = {}
     for pod in pods:
-        for container in lasting(pod):
+        for container in lasting(pod["spec"]):
             for port in container.get("ports") or ():
                 if number := port.get("containerPort"):
                     found |= {number: number, port.get("name", number): number}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.chart.manifests import Document, mapping, mappings, nodes
-from scripts.chart.pods import matches, pod_template
-from scripts.cluster.objects import Object, labels_of, lasting, open_ports
+from scripts.chart.pods import lasting, matches, pod_template
+from scripts.cluster.objects import Object, labels_of, open_ports
 from scripts.core.errors import ConfigError
 from scripts.e2e.subject import Question, Subject
 
@@ -154,7 +154,7 @@ def _demand_spoken(question: Question, subject: Subject) -> None:
 def _fixed(workloads: Iterable[Document], services: Iterable[Document]) -> Iterator[str]:
     """What an installation takes of the cluster that no second one can have."""
     for pod in map(_pod, workloads):
-        for port in (port for container in lasting(pod) for port in container.get("ports") or ()):
+        for port in (port for container in lasting(pod["spec"]) for port in container.get("ports") or ()):
             if number := port.get("hostPort") or (pod["spec"].get("hostNetwork") and port["containerPort"]):
                 yield f"port {number} on the nodes"
     for spec in (service.spec for service in services):
@@ -310,7 +310,7 @@ def probe_of(pods: Iterable[Mapping[str, Any]], target: Any) -> Mapping[str, Any
     """The readiness probe of a container that asks its port `target` (a name or number); {} where there is none."""
     for pod in pods:
         known = open_ports([pod])
-        for probe in (container.get("readinessProbe") or {} for container in lasting(pod)):
+        for probe in (container.get("readinessProbe") or {} for container in lasting(pod["spec"])):
             asked = next((probe[way].get("port") for way in ("httpGet", "grpc", "tcpSocket") if way in probe), None)
             if asked is not None and _number(asked, known) == _number(target, known):
                 return probe

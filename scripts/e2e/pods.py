@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from scripts.chart.pods import selects
+from scripts.chart.pods import lasting, selects
 from scripts.cluster.kind import ZONE_LABEL
 from scripts.cluster.objects import (
     NO_PROGRAM,
@@ -14,7 +14,6 @@ from scripts.cluster.objects import (
     container_statuses,
     containers_of,
     event_time,
-    lasting,
     never_began,
     open_ports,
 )
@@ -112,7 +111,7 @@ def probes_answer(lab: Lab, namespace: str, *, kinds: Iterable[str] = _TELLING) 
     asked = 0
     for pod in lab.pods(namespace):
         meta = pod["metadata"]
-        for container in lasting(pod):
+        for container in lasting(pod["spec"]):
             opened = open_ports([pod])
             for kind in kinds:
                 probe = container.get(kind, {})

@@ -34,6 +34,7 @@ _KNOWN_SETS = frozenset(
 )
 _KNOWN_SETS |= {"preferredDuringSchedulingIgnoredDuringExecution", "requiredDuringSchedulingIgnoredDuringExecution"}
 _KNOWN_SETS |= {"supplementalGroups", "ports", "hostAliases"}
+_FIXED = frozenset({"selector", "required"})  # of a workload's pods, a volume's nodes: an order may not change either
 _SELECTORS = frozenset({"podSelector", "namespaceSelector", "objectSelector", "labelSelector"})
 _AMOUNTS = frozenset({"requests", "limits", "hard", "capacity", "max", "min", "default", "defaultRequest"})
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
@@ -144,7 +145,7 @@ def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:
         for key, item in value.items():
             if item is None or (bare and (item is False or item == "") and key not in _TELLING):
                 continue
-            item = _lean(item, known, loose and key != "selector", key)  # in which an order may not change
+            item = _lean(item, known, loose and key not in _FIXED, key)
             if item or key not in _EMPTY:
                 lean[key] = item
         if name in _SELECTORS and loose == known:

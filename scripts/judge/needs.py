@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.chart.manifests import Document, Identity, Manifests, mapped, mapping, mappings, nodes
-from scripts.chart.pods import PULL_SECRETS, Reference, pod_spec, referred
+from scripts.chart.pods import PULL_SECRETS, Reference, lasting, pod_spec, referred
 from scripts.judge.defaults import BUILT_IN
 from scripts.judge.network import ports, selected
 from scripts.judge.reason import Reason
@@ -53,7 +53,7 @@ def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str, str]]:
     for identity, key in _keyless(manifests):
         yield identity, key, "the chart makes it without this key: no pod starts"
     for one in manifests:
-        for container in mappings(mapping(pod_spec(one.kind, one.data)).get("containers")):
+        for container in lasting(pod_spec(one.kind, one.data)):
             named = {port.get("name") for port in mappings(container.get("ports"))}
             for port in _ports([value for key, value in container.items() if key.endswith("Probe")]):
                 if port not in named:

@@ -8,7 +8,7 @@ from ipaddress import collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mapped, mapping, mappings
-from scripts.chart.pods import directions, matches, pod_spec, pod_template, selects
+from scripts.chart.pods import directions, lasting, matches, pod_spec, pod_template, selects
 from scripts.core.paths import below
 from scripts.judge.defaults import BUILT_IN
 from scripts.judge.immutable import at
@@ -115,7 +115,7 @@ def ports_of_pods(selector: Any, manifests: Iterable[Document]) -> set[Any]:
 def ports(document: Document) -> Iterator[Mapping[str, Any]]:
     """Those of a Service, or of the pods of a workload."""
     yield from mappings(document.spec.get("ports"))
-    for container in mappings(mapping(pod_spec(document.kind, document.data)).get("containers")):
+    for container in lasting(pod_spec(document.kind, document.data)):
         yield from mappings(container.get("ports"))
 
 

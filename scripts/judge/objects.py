@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mapping, mappings
-from scripts.chart.pods import WORKLOADS, matches, pod_spec, selects
+from scripts.chart.pods import WORKLOADS, lasting, matches, pod_spec, selects
 from scripts.judge import definitions, immutable, invalid, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised
 from scripts.judge.fields import ALL_AT_ONCE, judge_field
@@ -321,27 +321,29 @@ def _parts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _unmeasured(scaler: Mapping[str, Any], manifests: Manifests) -> set[str]:
-    """The requests that an HPA takes a share of and containers of its pods do not have."""
+    """The requests that an HPA takes a share of and its pods do not have."""
     spec = mapping(scaler.get("spec"))
     metrics = [mapping(one.get("resource") or one.get("containerResource")) for one in mappings(spec.get("metrics"))]
     shares = [one for one in metrics if mapping(one.get("target")).get("averageUtilization")]
     target = mapping(spec.get("scaleTargetRef"))
-    pods = (
-        mapping(pod_spec(one.kind, one.data))
-        for one in manifests
-        if (one.kind, one.name) == (target.get("kind"), target.get("name"))
-    )
-    amounts = {
-        str(one.get("name")): [mapping(mapping(one.get("resources")).get(part)) for part in ("requests", "limits")]
-        for pod in pods
-        for one in mappings(pod.get("containers"))
-    }
     return {
         f"requests.{share.get('name')} of {name}"
+        for one in manifests
+        if (one.kind, one.name) == (target.get("kind"), target.get("name"))
         for share in (shares if metrics else [{"name": "cpu"}])  # which it takes by itself
-        for name, held in amounts.items()
-        if share.get("container", name) == name and not any(share.get("name") in part for part in held)
+        for name, asked in _asking(one, share.get("container"))
+        if share.get("name") not in asked
     }
+
+
+def _asking(workload: Document, container: Any) -> Iterator[tuple[str, set[str]]]:
+    """By what an HPA takes a share, and of what that asks for some: a container, else the pod if it asks, else all."""
+    pod = mapping(pod_spec(workload.kind, workload.data))
+    whole = pod.get("resources") and not container
+    for one in [pod] if whole else lasting(pod):
+        if container in (None, one.get("name")):
+            amounts = mapping(one.get("resources"))
+            yield str(one.get("name", "the pod")), {*mapping(amounts.get("requests")), *mapping(amounts.get("limits"))}
 
 
 def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:

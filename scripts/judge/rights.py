@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mapping, mappings
-from scripts.chart.pods import pod_spec, selects
+from scripts.chart.pods import lasting, pod_spec, selects
 from scripts.judge.reason import Level, Reason
 
 GROUP = "rbac.authorization.k8s.io"
@@ -101,7 +101,7 @@ class _Grants:
                 subject = ("ServiceAccount", where, account)
                 self.own.add(subject)
                 if pod.get(TOKEN, tokens.get((document.namespace, account), True)):
-                    images = {str(one.get("image")) for one in mappings(pod.get("containers"))}
+                    images = {str(one.get("image")) for one in lasting(pod)}
                     self.images.setdefault(subject, set()).update(images)
             if document.kind in ROLES:
                 roles[document.kind, where if document.kind == "Role" else "", document.name] = document

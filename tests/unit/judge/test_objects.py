@@ -85,6 +85,7 @@ _GATHERED = (
     "{metadata: {labels: {rbac.authorization.k8s.io/aggregate-to-%s}},"
     " rules: [{apiGroups: [x.io], resources: [xs], verbs: [get]}]}"
 )
+_NODES = "{spec: {nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: k, values: [%s]}]}]}}}}"
 _BALANCED = "{spec: {type: %s}, metadata: {annotations: %s}}"
 _BOUND = "{spec: {validationActions: [%s], matchResources: {namespaceSelector: %s}}}"
 _DEFAULT = "{metadata: {annotations: {storageclass.kubernetes.io/is-default-class: '%s'}}}"
@@ -299,6 +300,24 @@ def test_a_scaler_by_share_of_what_is_not_asked_for(metrics: str, old: str, new:
     pods = "{{spec: {{template: {{spec: {{containers: [{{name: c, image: a, resources: {0}}}]}}}}}}}}"
     sides = [[scaler, make("Deployment", changes=pods.format(side))] for side in (old, new)]
     assert [one.new for one in judge(*sides) if one.about == "HorizontalPodAutoscaler/x spec.metrics"] == lacking
+
+
+@pytest.mark.parametrize(
+    ("pod", "lacking"),
+    [
+        ("initContainers: [{name: i, image: a}]", []),
+        ("initContainers: [{name: i, image: a, restartPolicy: Always}]", ["requests.cpu of i"]),  # as long as the pod
+        ("containers: [{name: c, image: a}], resources: {requests: {cpu: 1}}", []),
+        ("resources: {requests: {memory: 1}}", ["requests.cpu of the pod"]),
+    ],
+)
+def test_a_scaler_by_share_goes_by_all_that_runs_and_by_the_pod_first(pod: str, lacking: list[str]) -> None:
+    spec = "{scaleTargetRef: {kind: Deployment, name: x}, metrics: null}"
+    scaler = make("HorizontalPodAutoscaler", changes=f"{{spec: {spec}}}")
+    asking = {"containers": [{"name": "c", "image": "a", "resources": {"requests": {"cpu": 1}}}]}
+    specs = (asking, {**asking, **yaml.safe_load(f"{{{pod}}}")})
+    sides = [[scaler, make("Deployment", changes=json.dumps({"spec": {"template": {"spec": one}}}))] for one in specs]
+    assert [one.new for one in judge(*sides) if one.about == f"{scaler.identity} spec.metrics"] == lacking
 
 
 def test_an_object_that_says_its_namespace_is_the_same() -> None:
@@ -520,6 +539,7 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
         ("StatefulSet", "{}", "{spec: {ordinals: {start: 0}}}", "none"),
         ("PersistentVolume", "{spec: {nodeAffinity: {a: b}}}", "{spec: {nodeAffinity: {a: c}}}", "major"),
         ("PersistentVolume", "{spec: {nodeAffinity: {a: b}}}", "{}", "major"),
+        ("PersistentVolume", _NODES % "a, b", _NODES % "b, a", "major"),  # compared as they are, in their order
         ("Service", "{spec: {healthCheckNodePort: 30000}}", "{spec: {healthCheckNodePort: 30001}}", "major"),
         ("Service", "{spec: {healthCheckNodePort: 30000}}", "{}", "minor"),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: ['*.b']}}", "minor"),
@@ -1236,6 +1256,16 @@ def test_a_service_that_leads_to_a_name_that_no_port_has_any_more(ports: str, le
     found = {reason.about: reason.level for reason in judge(*sides)}
     assert ("Service/x spec.ports[http].targetPort" in found) is (level == "major")
     assert level in found.values()
+
+
+@pytest.mark.parametrize(("policy", "gone"), [("restartPolicy: Always", False), ("command: [a]", True)])
+def test_a_port_that_goes_to_a_sidecar_is_still_there(policy: str, gone: bool) -> None:
+    service = make("Service", changes="{spec: {ports: [{name: http, port: 80, targetPort: http}]}}")
+    opening = "name: a, image: x, ports: [{name: http, containerPort: 8080}]"
+    other = "containers: [{name: b, image: x, ports: [{name: web, containerPort: 9090}]}]"
+    pods = f"containers: [{{{opening}}}]", f"initContainers: [{{{opening}, {policy}}}], {other}"
+    sides = [[service, make("Deployment", changes=f"{{spec: {{template: {{spec: {{{one}}}}}}}}}")] for one in pods]
+    assert ("Service/x spec.ports[http].targetPort" in {one.about for one in judge(*sides)}) is gone
 
 
 @pytest.mark.parametrize(
