@@ -176,15 +176,15 @@ def _dependency(old: Side, new: Side, was: Mapping[str, Any], now: Mapping[str, 
         meaning = f"its values stand under {called(now)} now: a values file that sets the old key has no effect"
         yield Reason("major", f"{about}.alias", called(was), called(now), meaning)
     # What is packed is what is installed; the constraint alone says less.
-    packed = [side.dependencies.get(str(was.get("name"))) for side in (old, new)]
+    packed = [side.subcharts.get(called(entry)) for side, entry in ((old, was), (new, now))]
     both = zip(packed, (was, now), strict=True)
     found = [str(side.version if side else entry.get("version", "")) for side, entry in both]
-    if found[0] != found[1]:
-        level = version_level(*(one.lstrip("^~>=< ") for one in found))
+    if (level := version_level(*(one.lstrip("^~>=< ") for one in found))) != "none":
         words = {"major": "a version of it that may break what worked", "minor": "a version of it with new features"}
         yield Reason(level, f"{about}.version", found[0], found[1], words.get(level, "a repaired version of it"))
     elif was.get("version") != now.get("version"):
-        yield Reason("patch", f"{about}.version", was.get("version"), now.get("version"), "the same version is packed")
+        meaning = "the same version is packed" if all(packed) else "other versions of it fit"
+        yield Reason("patch", f"{about}.version", was.get("version"), now.get("version"), meaning)
     told: tuple[tuple[str, Level, str], ...] = (
         ("condition", "major", "another setting switches it: the old one has no effect"),
         ("tags", "major", "other tags switch it: the old ones have no effect"),

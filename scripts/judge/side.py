@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import read_members
+from scripts.chart.dependencies import admits
 from scripts.chart.manifests import mappings
 from scripts.chart.source import parse_yaml, read_yaml, values_sets
 from scripts.core import json_read
@@ -22,14 +23,14 @@ _FILES = ("Chart.yaml", "requirements.yaml", "values.yaml", _SCHEMA)  # the seco
 class Side:
     """One version of a chart. `settings` are the chart's values files by name, `values.yaml` among them.
 
-    `templates` are the texts in which values are read, by name. `dependencies` are the charts in `charts/`, by name.
+    `templates` are the texts in which values are read, by name. `dependencies` are the charts in `charts/`.
     """
 
     metadata: Mapping[str, Any]
     settings: Mapping[str, Mapping[str, Any]]
     schema: Mapping[str, Any] | None = None
     templates: Mapping[str, str] = field(default_factory=dict)
-    dependencies: Mapping[str, Side] = field(default_factory=dict)
+    dependencies: tuple[Side, ...] = ()
 
     @property
     def version(self) -> str:
@@ -52,11 +53,13 @@ class Side:
     @property
     def subcharts(self) -> dict[str, Side]:
         """The charts in `charts/` by the key of their values, of which one that is listed twice has two."""
-        keys = {
-            name: [called(one) for one in self.listed if one.get("name") == name] or [name]
-            for name in self.dependencies
-        }
-        return {key: side for name, side in self.dependencies.items() for key in keys[name]}
+        found: dict[str, Side] = {}
+        for side in self.dependencies:
+            name = str(side.metadata.get("name"))
+            entries = [one for one in self.listed if one.get("name") == name]
+            fitting = [one for one in entries if admits(str(one.get("version") or "*"), side.version)]
+            found |= dict.fromkeys([called(one) for one in fitting or entries] or [name], side)
+        return found
 
 
 def called(entry: Mapping[str, Any]) -> str:
@@ -93,7 +96,7 @@ def _read(chart: Path) -> Side:
         {"values.yaml": values},
         read_schema(schema, where + _SCHEMA) if schema else None,
         {name: data.decode(errors="replace") for name, data in files.items() if re.search(r"(^|/)templates/", name)},
-        {str(side.metadata.get("name")): side for side in inner},
+        tuple(inner),
     )
 
 

@@ -147,7 +147,7 @@ def _keys(old: Side, new: Side, reads: tuple[_Reads, _Reads]) -> Iterator[tuple[
                 yield path, Reason("major", f"values {key_text(path)}", was, was, meaning)
         elif not any(side is _MISSING or side == {} for side in (was, now)):  # of a map that is empty now, key by key
             yield path, _reshaped(path, was, now, *reads)  # a map here, and something else there
-    for path in sorted(_Reads(replace(old, metadata={}, dependencies={})).optional(before) - after.keys()):
+    for path in sorted(_Reads(replace(old, metadata={}, dependencies=())).optional(before) - after.keys()):
         if _forgotten(*reads, path) and not _foreign(old, path):
             meaning = "no template reads it any more: a values file that sets it has no effect"
             yield path, Reason("major", f"values {key_text(path)}", None, None, meaning)
@@ -333,7 +333,7 @@ class _Reads:
     """What the templates of a chart and of its dependencies read of the values, as far as their text tells."""
 
     def __init__(self, side: Side) -> None:
-        parts = (side, *side.dependencies.values())
+        parts = (side, *side.dependencies)
         texts = [_COMMENT.sub("", text) for part in parts for text in part.templates.values()]
         self._ranges: dict[str, set[str]] = {}  # what each helper goes through, by the helper's name
         for text in texts:

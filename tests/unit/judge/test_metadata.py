@@ -37,6 +37,27 @@ def test_another_switch_of_a_dependency(old: dict[str, Any], new: dict[str, Any]
     assert [reason.level for reason in judge_metadata(before, after)] == [level] * (level != "none")
 
 
+def test_another_range_of_what_is_not_packed_is_told() -> None:
+    before, after = (
+        Side({"name": "x", "version": "1.0.0", "dependencies": [{"name": "s", "version": one}]}, {})
+        for one in ("~1.2.0", "^1.2.0")
+    )
+    told = [(one.level, one.about, one.meaning) for one in judge_metadata(before, after)]
+    assert told == [("patch", "Chart.yaml dependencies[s].version", "other versions of it fit")]
+
+
+def test_one_chart_in_two_versions_is_compared_by_the_entry_that_asks_for_each() -> None:
+    def umbrella(*packed: str) -> Side:
+        entries = [{"name": "s", "alias": alias, "version": ask} for alias, ask in (("a", "^1"), ("b", "^2"))]
+        inside = tuple(Side({"name": "s", "version": one}, {"values.yaml": {"of": one[0]}}) for one in packed)
+        return Side({"name": "x", "version": "1.0.0", "dependencies": entries}, {}, dependencies=inside)
+
+    before, after = umbrella("1.2.0", "2.0.0"), umbrella("1.3.0", "2.0.0")
+    told = [(one.level, one.about, one.old, one.new) for one in judge_metadata(before, after)]
+    assert told == [("minor", "Chart.yaml dependencies[a].version", "1.2.0", "1.3.0")]
+    assert {key: one.values for key, one in after.subcharts.items()} == {"a": {"of": "1"}, "b": {"of": "2"}}
+
+
 @pytest.mark.parametrize(
     ("new", "level"),
     [

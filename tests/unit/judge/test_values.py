@@ -265,9 +265,7 @@ def test_a_default_that_a_chart_gives_to_a_chart_in_it(was: Any, now: Any, told:
         Side(
             {"name": "x", "version": version, "dependencies": listed},
             {"values.yaml": {"cache": given}},
-            dependencies={
-                "redis": Side({"name": "redis"}, {"values.yaml": {"port": port, "more": {}}}, templates=template)
-            },
+            dependencies=(Side({"name": "redis"}, {"values.yaml": {"port": port, "more": {}}}, templates=template),),
         )
         for version, port, given in (("1.0.0", 1, was), ("1.1.0", 2, now))
     ]
