@@ -22,7 +22,7 @@ _URL = re.compile(r"^(https?|oci)://\S+$")
 _SPDX = re.compile(r"^\(?[A-Za-z0-9][A-Za-z0-9.+-]*\)?( (AND|OR|WITH) \(?[A-Za-z0-9][A-Za-z0-9.+-]*\)?)*$")
 _IMAGE = re.compile(
     r"^(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*"
-    r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$"
+    r"(?::[\w][\w.-]{0,127})?(?:@sha\d+:[0-9a-f]{64,})?$"
 )
 _FINGERPRINT = re.compile(r"^[0-9A-Fa-f]{40}$")
 

@@ -194,7 +194,7 @@ def _told(kind: str, change: FieldChange, rules: Rules) -> tuple[Level, str] | N
 
 # An image that a program is told to start (an operator, a driver): in an argument, behind a flag, in a variable.
 _HANDED_ON = re.compile(
-    r"(?P<flag>-{1,2}[\w-]+=)?(?P<image>[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+):[\w][\w.-]*(?:@sha256:[0-9a-f]{64})?"
+    r"(?P<flag>-{1,2}[\w-]+=)?(?P<image>[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+):[\w][\w.-]*(?:@sha\d+:[0-9a-f]{64,})?"
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from scripts.judge.reason import Level, numbers, version_level
 
 _TAIL = re.compile(r"^(?P<name>.+?)(?::(?P<tag>[\w][\w.-]*))?(?:@(?P<digest>[\w+.]+:[0-9a-fA-F]+))?$")
-_TAGGED = re.compile(r"[a-z\d.-]+(:\d+/[a-z\d._-]+)?(/[a-z\d._-]+)*(?=[:@])(:[\w][\w.-]*)?(@sha256:[\da-f]{64})?")
+_TAGGED = re.compile(r"[a-z\d.-]+(:\d+/[a-z\d._-]+)?(/[a-z\d._-]+)*(?=[:@])(:[\w][\w.-]*)?(@sha\d+:[\da-f]{64,})?")
 
 
 def parts(image: str) -> tuple[str, str, str]:

@@ -30,7 +30,7 @@ _SUBCHART = re.compile(r"^[^/]+/(?:charts/[^/]+/)+Chart\.yaml$")
 _TOLD = frozenset({"args", "command", "value", "annotations", "data", "stringData"})
 _OWN = frozenset({"data", "binaryData", "stringData", "labels"})  # whose keys are people's
 _WORD = re.compile(r"[\w./:@-]+", re.ASCII)
-_PATH, _DIGEST = r"[a-z0-9][\w.-]*(?::\d+)?(?:/[\w.-]+)+", "@sha256:[0-9a-f]{64}"
+_PATH, _DIGEST = r"[a-z0-9][\w.-]*(?::\d+)?(?:/[\w.-]+)+", r"@sha\d+:[0-9a-f]{64,}"
 _VERSION = r":v?\d+(?:\.\d+)+[\w.-]*"
 # An image with a version or a digest, or with any word that is no port of a host with a dot in it.
 _REFERENCE = re.compile(
@@ -155,13 +155,13 @@ def _images(value: Any) -> Iterator[str]:
 
 def _image(image: str, sets: Sequence[str]) -> dict[str, Any]:
     repository, tag, digest = parts(image)
-    algorithm, _, content = digest.partition(":")
+    hashed = re.fullmatch("sha256:.{64}|sha384:.{96}|sha512:.{128}", digest)
     return {
         "bom-ref": f"image:{image}",
         "type": "container",
         "name": repository,
         "version": digest or tag or "latest",
-        **({"hashes": [_hash(content.lower())]} if algorithm == "sha256" and len(content) == 64 else {}),
+        **({"hashes": [_hash(digest)]} if hashed else {}),
         "properties": [
             {"name": f"{_OURS}image", "value": image},
             *({"name": f"{_OURS}values", "value": name} for name in sets),
@@ -195,8 +195,10 @@ def _subcharts(members: Mapping[str, bytes], root: str) -> Iterator[dict[str, An
         }
 
 
-def _hash(content: str) -> dict[str, str]:
-    return {"alg": "SHA-256", "content": content}
+def _hash(digest: str) -> dict[str, str]:
+    """What a digest says; a SHA-256 may be its content alone."""
+    kind, _, content = digest.lower().rpartition(":")
+    return {"alg": f"SHA-{kind[3:] or 256}", "content": content}
 
 
 def _property(one: Mapping[str, Any], name: str) -> list[str]:

@@ -31,6 +31,7 @@ def side(version: str, values: dict[str, Any], schema: dict[str, Any] | None = N
         ("files", "https://host/v1.2.0/", "https://other/v1.2.1/", "minor"),
         ("reloaderImage", "x/reloader:v0.8.1", "x/reloader:v0.8.2", "patch"),
         ("reloaderImage", "x/reloader:v1.8.1", "x/reloader:v1.9.0", "minor"),
+        ("reloaderImage", f"x/r:v0.8.1@sha512:{'0' * 128}", f"x/r:v0.8.2@sha512:{'1' * 128}", "patch"),
         ("reloaderImage", "reloader", "other", "minor"),
         ("repository", "x/reloader", "docker.io/x/reloader", "patch"),
         ("repository", "x/reloader", "quay.io/x/reloader", "minor"),

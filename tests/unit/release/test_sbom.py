@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from scripts.release.sbom import _images
+from scripts.release.sbom import _image, _images
 
 DIGEST = "@sha256:" + "a" * 64
+LONGER = "@sha512:" + "b" * 128
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,7 @@ DIGEST = "@sha256:" + "a" * 64
         ("{args: ['--reloader=e.io/r:v1.2.3', --engine, org/engine:v1.6.1]}", ["e.io/r:v1.2.3", "org/engine:v1.6.1"]),
         ("{env: [{name: RELATED, value: 'localhost:5000/a/b:1.0'}]}", ["localhost:5000/a/b:1.0"]),
         (f"{{env: [{{value: 'e.io/a:latest'}}, {{value: 'a/b{DIGEST}'}}]}}", ["e.io/a:latest", f"a/b{DIGEST}"]),
+        (f"{{args: ['--with=e.io/a:x{LONGER}', 'a/b{LONGER}']}}", [f"e.io/a:x{LONGER}", f"a/b{LONGER}"]),
         ("{metadata: {annotations: {proxy: 'docker.io/istio/proxyv2:1.25'}}}", ["docker.io/istio/proxyv2:1.25"]),
         (
             "{args: ['--at=web.default.svc:8080', 'http://a.b/c:1', 'a:b', 'ns/key:tls.crt', 'a.b/c:80', '1.2.3.4/8']}",
@@ -42,3 +44,16 @@ DIGEST = "@sha256:" + "a" * 64
 )
 def test_the_images_of_an_object(text: str, expected: list[str]) -> None:
     assert list(_images(yaml.safe_load(text))) == expected
+
+
+@pytest.mark.parametrize(
+    ("digest", "hashes"),
+    [
+        (DIGEST, [{"alg": "SHA-256", "content": "a" * 64}]),
+        (LONGER, [{"alg": "SHA-512", "content": "b" * 128}]),
+        (LONGER[:-1], None),
+        ("@blake3:" + "c" * 64, None),
+    ],
+)
+def test_an_image_has_the_hash_that_its_digest_says(digest: str, hashes: list[dict[str, str]] | None) -> None:
+    assert _image(f"e.io/a:1{digest}", ()).get("hashes") == hashes
