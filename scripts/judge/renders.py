@@ -150,7 +150,7 @@ def render_both(
 ) -> Rendered:
     """Every values set of `old`, and every further file of `values`, rendered with both charts.
 
-    A file that both have and that differs is rendered as each has it, too, for the oldest and the newest Kubernetes.
+    A file that both have and that differs is rendered as each has it, too, for the newest Kubernetes.
     `kube_versions` are the only minors to render for (none: all that both charts admit). Without `wholly` each chart is
     rendered with its own files alone: no switches turned on, no search for settings without an effect.
 
@@ -179,8 +179,8 @@ def render_both(
         olds = renders.of(before)
         switched = renders.job(_switched, before, after, again) if wholly else None  # early, since it takes the longest
         if switched:
-            ends = tuple(dict.fromkeys((*after.kube_versions[:1], *after.kube_versions[-1:])))
-            further_plan = replace(after, values=tuple(changed.values()), kube_versions=ends, ways=())
+            newest = after.kube_versions[-1:]
+            further_plan = replace(after, values=tuple(changed.values()), kube_versions=newest, ways=())
             news = {**renders.of(after), **renders.of(further_plan)}
             beside = _beside(before, after, again, olds, news, renders)  # before anybody waits
         else:
