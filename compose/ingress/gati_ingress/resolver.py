@@ -47,6 +47,7 @@ _SERVICE_CONFIG = {
 }
 _OPTIONS = (
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.enable_http_proxy", 0),  # docker gives each container the proxy that its user has set up
     # The defaults wait up to two minutes before they look again for a server that was away.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),

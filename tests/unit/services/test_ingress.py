@@ -229,6 +229,11 @@ def test_every_metric_that_the_chart_relies_on_is_there(stack: Any, root: Path) 
     assert asked <= exported
 
 
+def test_route_manager_itself_is_asked_where_a_proxy_is_named(stack: Any) -> None:
+    _, port, _ = stack(**dict.fromkeys(("grpc_proxy", "http_proxy", "https_proxy"), "http://proxy.invalid:3128"))
+    assert get(port)[0] == 200
+
+
 def test_without_route_manager_it_lives_but_is_not_ready(start_ingress: Any, free_port: Any) -> None:
     ingress, port = start_ingress(free_port, ROUTE_TIMEOUT_SECONDS=0.3)
     wait_for(lambda: f"127.0.0.1:{free_port} does not answer" in ingress.text(), "a line in the log", ingress.text)
