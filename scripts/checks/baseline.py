@@ -128,11 +128,11 @@ def _bring_local(repository: Repository, revision: str, chart: Path, into: Path)
 
 def stood_at(here: Path, repository: Repository, revision: str) -> Path | None:
     """The folder in a git revision of the chart that is `here` today; else the one that its name is gone from now."""
-    if repository.file_at(revision, here / "Chart.yaml") is not None:
-        return here
-    if repository.commit(revision) is None:  # a tag may lead to anything
+    if (commit := repository.commit(revision)) is None:  # a tag may lead to anything
         return None
-    held = {repository.root / path: one.oid for path, one in repository.tree(revision).items()}
+    if repository.file_at(commit, here / "Chart.yaml") is not None:
+        return here
+    held = {repository.root / path: one.oid for path, one in repository.tree(commit).items()}
     gone = {path: oid for path, oid in held.items() if path.name == "Chart.yaml" and not path.is_file()}
     contents, name = repository.blobs(gone.values()), read_chart(here).name
     found = [path for path, oid in gone.items() if mapping_in(contents[oid]).get("name") == name]

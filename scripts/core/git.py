@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import os
 import posixpath
@@ -30,6 +31,7 @@ from scripts.core.errors import (
 from scripts.core.owner import temporary
 
 LINK, SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"  # modes in a tree
+_BRANCH = "refs/heads/"
 # Messages in English, since some are read here, and UTF-8 all the same for hooks; the repository is the one around the
 # path we give, also inside a git hook, which sets the others; names are names, never patterns; objects are themselves;
 # nothing asks questions.
@@ -57,7 +59,7 @@ _GIVEN = re.compile("GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
 _LOCKED = re.compile(r"Unable to create '(.+\.lock)': File exists")
 _HEAD = re.compile(r"\+?(HEAD|@)(:|$)")  # at the beginning of what a remote is pushed to
 _NOWHERE = re.compile(r"bad ref refs/tags/(\S+) \((0+\))?")
-_NO_FILE = re.compile("does not exist in|exists on disk, but not in|(?:Not a valid|invalid) object name|bad file")
+_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _CLONE, _ASK, _READ = 600.0, 30.0, 300.0  # seconds
 _HOOKS = 3600.0  # the same, for what runs hooks, such as all tests of a repository, or asks for a touch to sign
 
@@ -95,7 +97,7 @@ class Repository:
     def commit(self, revision: str = "HEAD") -> str | None:
         """The commit id of `revision`, None where there is none (HEAD of an empty repository too)."""
         # Others apart, since the words of a revision such as :/text go on to the end.
-        named = revision if revision == "HEAD" else self.object(revision)
+        named = revision if revision == "HEAD" or _ID.fullmatch(revision) else self.object(revision)
         found = self.object(f"{named}^{{commit}}") if named else None
         if revision == "HEAD" and found is None:
             if lost := self.object(revision):  # by a repository that is gone and lent its objects, by a disk
@@ -112,7 +114,7 @@ class Repository:
 
     def parent(self) -> str | None:
         """The id of HEAD's first parent, None where there is none. Raises GitError where a shallow clone lacks it."""
-        parent = self.commit("HEAD^")
+        parent = self.object("HEAD^")
         if parent is None and self.shallow():
             raise GitError(
                 "the clone is shallow, so what the last commit changed cannot be seen",
@@ -124,23 +126,22 @@ class Repository:
         """Whether the clone lacks what led to its commits."""
         return self._said("rev-parse", "--is-shallow-repository") == "true"
 
-    def before(self, action: str) -> str | None:
-        """The commit from which `action`, as git's log of HEAD names it, with its hooks led to HEAD; None for none."""
+    def before(self, action: str, head: str) -> str | None:
+        """From which commit `action`, as git's log of HEAD names it, led to `head` with its hooks; None for none."""
         form = ("--walk-reflogs", "--no-show-signature", "--max-count=1000", "-z", "--format=tformat:%H %gs")
         steps = [line.partition(" ") for line in _words(self._git("log", *form, "HEAD", "--", check=False))]
-        head = self.commit()
         own = itertools.dropwhile(lambda step: step[0] != head or not step[2].startswith(f"{action}: "), steps)
         return next((commit for commit, _, told in own if not told.startswith(f"{action}: ")), None)
 
     def branch(self) -> str | None:
         """The branch that a commit goes to; None where HEAD is detached."""
-        return self._said("symbolic-ref", "--quiet", "--short", "HEAD") or None
+        return self._said("symbolic-ref", "--quiet", "HEAD").removeprefix(_BRANCH) or None
 
     def main_branch(self) -> str:
         """The branch that the remote calls its own; else main or master, where there is one, or the one at hand."""
         own = f"refs/remotes/{self._remote()}/"
         theirs = self._said("symbolic-ref", "--quiet", f"{own}HEAD").removeprefix(own)
-        usual = (name for name in ("main", "master") if self.commit(f"refs/heads/{name}"))
+        usual = (name for name in ("main", "master") if self.object(f"{_BRANCH}{name}"))
         return theirs or next(usual, None) or self.branch() or "main"
 
     def on_a_branch(self) -> bool:
@@ -157,7 +158,9 @@ class Repository:
         between = {"pick": "cherry-pick", "revert": "revert"}.get(several)
         found = next((name for name, file in begun if (folder / file).exists()), None)
         # Which are no files with reftable.
-        return found or next((name for name, head in heads if self.object(head)), between)
+        told = self._git("cat-file", "--batch-check", stdin="".join(f"{head}\n" for _, head in heads)).stdout
+        there = (name for (name, _), line in zip(heads, told.splitlines(), strict=True) if "missing" not in line)
+        return found or next(there, between)
 
     def behind(self) -> int:
         """How many commits the branch lacks that its upstream has, as the last fetch saw it; 0 without one."""
@@ -228,22 +231,21 @@ class Repository:
         )
         return tuple(sorted(line[3:] for line in _words(words) if line))
 
-    def tree(self, revision: str) -> dict[str, Entry]:
-        """All that a commit holds, by path. Raises GitError."""
-        found = {}
-        for line in _words(self._git("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", revision)):
-            words, _, path = line.partition("\t")
-            mode, _, oid = words.split(" ")
-            found[path] = Entry(mode, oid)
-        return found
+    def tree(self, commit: str) -> Mapping[str, Entry]:
+        """All that a commit holds, by path; of one that is named by its id git is asked once. Raises GitError."""
+        trees, _ = _read(self)
+        if commit not in trees or not _ID.fullmatch(commit):
+            lines = _words(self._git("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit))
+            told = (line.partition("\t") for line in lines)
+            trees[commit] = {path: Entry(*words.split(" ")[::2]) for words, _, path in told}
+        return trees[commit]
 
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         """Contents by id, as they are kept: no line end or keyword changed, no filter run. Raises GitError."""
-        wanted = list(dict.fromkeys(oids))
-        if not wanted:
-            return {}
-        raw = self._git("cat-file", "--batch", stdin="\n".join(wanted) + "\n", deadline=_READ).raw
-        found: dict[str, bytes] = {}
+        (_, found), oids = _read(self), dict.fromkeys(oids)
+        wanted = [oid for oid in oids if oid not in found]
+        if wanted:
+            raw = self._git("cat-file", "--batch", stdin="\n".join(wanted) + "\n", deadline=_READ).raw
         at = 0
         for oid in wanted:
             end = raw.index(b"\n", at)
@@ -252,7 +254,7 @@ class Repository:
                 raise GitError(f"{oid} is missing in {self.root}", found=raw[at:end].decode(), run="git fsck")
             at = end + 1 + int(words[2]) + 1
             found[oid] = raw[end + 1 : at - 1]
-        return found
+        return {oid: found[oid] for oid in oids}
 
     def checkout(self, revision: str, paths: Sequence[str], into: Path) -> None:
         """Write the files `paths` of a commit below `into` as a checkout of it would. Raises GitError."""
@@ -288,11 +290,8 @@ class Repository:
         if not base:
             run = f"git fetch --unshallow, then {SAME_COMMAND}" if self.shallow() else "name another revision"
             raise GitError(f"HEAD and {revision} have no commit in common here", run=run)
-        return tuple(sorted({*self.committed_since(base), *self.changes()}))
-
-    def committed_since(self, commit: str) -> set[str]:
-        """The paths, from the root, in which HEAD differs from `commit`. Raises GitError."""
-        return {*_words(self._git("diff-tree", "-r", "--name-only", "--no-renames", "-z", commit, "HEAD", "--"))}
+        committed = self._git("diff-tree", "-r", "--name-only", "--no-renames", "-z", base, "HEAD", "--")
+        return tuple(sorted({*_words(committed), *self.changes()}))
 
     def tags(self) -> dict[str, str]:
         """Every tag and the object it leads to in the end, a commit as a rule. Raises GitError."""
@@ -302,17 +301,17 @@ class Repository:
         told = (line.partition(" refs/tags/") for line in result.stdout.splitlines())
         return {name.removesuffix("^{}"): oid for oid, _, name in told}  # the last line of a tag is where it leads
 
-    def file_at(self, revision: str, path: Path, *, as_checkout: bool = False) -> bytes | None:
-        """The content of `path` in `revision`, or None; `as_checkout`: by this clone's line ends. Raises GitError."""
-        return self.content(revision, self.inside(path), form="--filters" if as_checkout else "blob")
+    def file_at(self, commit: str, path: Path, *, as_checkout: bool = False) -> bytes | None:
+        """The content of `path` in a commit, or None; `as_checkout`: by this clone's line ends. Raises GitError."""
+        kept = self.content(commit, inside := self.inside(path))
+        if kept is None or not as_checkout:
+            return kept
+        return self._git("cat-file", "--filters", f"{commit}:{inside}").raw
 
-    def content(self, revision: str, path: str, *, form: str = "blob") -> bytes | None:
+    def content(self, commit: str, path: str) -> bytes | None:
         """The same of the file `path`, from the root."""
-        words = ("cat-file", form, f"{revision}:{path}")
-        result = self._git(*words, check=False)
-        if result.status != 0 and not _NO_FILE.search(result.complaint):
-            self._git(*words)  # which says why
-        return result.raw if result.status == 0 else None
+        entry = self.tree(commit).get(path)
+        return None if entry is None or entry.mode == SUBMODULE else self.blobs([entry.oid])[entry.oid]
 
     def fetch_submodules(self) -> str:
         """Check out the submodules of HEAD, where it has some; why that failed, "" where it did not."""
@@ -356,9 +355,9 @@ class Repository:
         """Put content into the index as it is to be kept: no line end changed, no filter run. Raises GitError."""
         told = _words(self._git("ls-files", "--stage", "-z", "--", *files, env=env))
         run = {line.partition("\t")[2] for line in told if line.startswith(_EXECUTABLE)}
-        for path, content in files.items():
-            entry = f"{_EXECUTABLE if path in run else '100644'},{self.keep(content)},{path}"
-            self._git("update-index", "--add", "--cacheinfo", entry, env=env)
+        modes = {path: _EXECUTABLE if path in run else "100644" for path in files}
+        entries = "".join(f"{modes[path]} {self.keep(content)}\t{path}\0" for path, content in files.items())
+        self._git("update-index", "-z", "--index-info", stdin=os.fsencode(entries), env=env)
 
     def keep(self, content: bytes) -> str:
         """Keep `content` among git's objects; its id. Raises GitError."""
@@ -384,7 +383,7 @@ class Repository:
 
     def head_of(self, branch: str) -> str | None:
         """The last commit of a branch, here or as last fetched. Raises GitError where the two have gone apart."""
-        here, there = self.commit(f"refs/heads/{branch}"), self._remote_head(branch)
+        here, there = self.object(f"{_BRANCH}{branch}"), self._remote_head(branch)
         if here is None or there is None or here == there:
             return here or there
         for one, other in ((here, there), (there, here)):
@@ -400,12 +399,16 @@ class Repository:
 
     def demand_free(self, branch: str) -> None:
         """Raises GitError where the branch is checked out, or the remote has more of it, as for a clone of one."""
-        if f"branch refs/heads/{branch}" in self._git("worktree", "list", "--porcelain").stdout.splitlines():
-            raise GitError(f"the branch {branch} is checked out", run="switch to another one there")
+        for lines in map(str.splitlines, self._git("worktree", "list", "--porcelain").stdout.split("\n\n")):
+            if f"branch {_BRANCH}{branch}" in lines:
+                where = lines[0].removeprefix("worktree ")
+                gone = None if Path(where).is_dir() else f"git worktree prune, then {SAME_COMMAND}"
+                run = gone or "switch to another one there"
+                raise GitError(f"the branch {branch} is checked out in {where}", run=run)
         remote, head = self._remote() or "", self.head_of(branch)
-        theirs = self._said("ls-remote", "--", remote, f"refs/heads/{branch}").partition("\t")[0] if remote else ""
+        theirs = self._said("ls-remote", "--", remote, f"{_BRANCH}{branch}").partition("\t")[0] if remote else ""
         if theirs and not (head and self._leads(theirs, head)):
-            fetch = shlex.join(("git", "fetch", remote, f"{branch}:refs/remotes/{remote}/{branch}"))
+            fetch = shlex.join(("git", "fetch", remote, f"{_BRANCH}{branch}:refs/remotes/{remote}/{branch}"))
             raise GitError(
                 f"{remote} has more of the branch {branch} than is here", run=f"{fetch}, then {SAME_COMMAND}"
             )
@@ -420,35 +423,38 @@ class Repository:
             tree = self._git("write-tree", env=env).stdout.strip()
         words = (*(("-p", head) if head else ()), *(("--gpg-sign",) if self.signs("commit") else ()))
         commit = self._git("commit-tree", tree, *words, "-m", message, deadline=_HOOKS).stdout.strip()
-        old = self.commit(f"refs/heads/{branch}") or "0" * len(commit)
-        self._git("update-ref", "-m", message, f"refs/heads/{branch}", commit, old, deadline=_HOOKS)
+        old = self.object(f"{_BRANCH}{branch}") or "0" * len(commit)
+        self._git("update-ref", "-m", message, f"{_BRANCH}{branch}", commit, old, deadline=_HOOKS)
         return commit
 
     def push_branch(self, branch: str) -> str:
         """What brings a branch to where others are; "" where nothing does, or it is there."""
-        remote = self._remote()
-        there = self._remote_head(branch)
-        lacking = remote and there != self.commit(f"refs/heads/{branch}")
-        return shlex.join(("git", "push", str(remote), branch)) if lacking else ""
+        remote, ref = self._remote(), f"{_BRANCH}{branch}"
+        lacking = remote and self._remote_head(branch) != self.object(ref)
+        return shlex.join(("git", "push", str(remote), self._short(ref))) if lacking else ""
+
+    def _short(self, ref: str) -> str:
+        """How a person names `ref`, so that git does not find a tag of the same name in it."""
+        return self._said("rev-parse", "--abbrev-ref=strict", ref)
 
     def _remote(self) -> str | None:
         """The remote that the branch comes from, as git has it; else `origin`, or the first."""
         remotes = self._git("remote").stdout.split()
-        own = self.setting(f"branch.{self.branch()}.remote")
+        own = self.setting(f"branch.{self.branch()}.remote") if len(remotes) > 1 else ""
         return next((name for name in (own, "origin", *remotes) if name in remotes), None)
 
     def _remote_head(self, branch: str) -> str | None:
         remote = self._remote()
-        return self.commit(f"refs/remotes/{remote}/{branch}") if remote else None
+        return self.object(f"refs/remotes/{remote}/{branch}") if remote else None
 
     def push_command(self, tag: str | None, *, alone: bool = False) -> str | None:
         """What pushes HEAD's branch, and `tag` once that is there, or `alone`; None where nothing is to be pushed."""
-        branch = None if alone else self.branch()
-        remote = ""
+        ref, remote = self._said("symbolic-ref", "--quiet", "HEAD"), ""
         with contextlib.suppress(GitError):  # as of an address that git is told not to take
-            remote, _ = self._pushed_to(self._said("symbolic-ref", "--quiet", "HEAD"))
+            remote, _ = self._pushed_to(ref)
         if not remote:
             return None
+        branch = None if alone or not ref else self._short(ref)
         mirror = self.setting(f"remote.{remote}.mirror", "--type=bool") == "true"
         if mirror:  # git takes no names for one, and pushes all
             return shlex.join(("git", "push", remote))
@@ -586,6 +592,12 @@ class Repository:
         return tuple(str(place) for place in places if place.is_file())
 
 
+@functools.lru_cache(maxsize=16)
+def _read(repository: Repository) -> tuple[dict[str, Mapping[str, Entry]], dict[str, bytes]]:  # noqa: ARG001 - the key
+    """The trees and contents that were read of it, by their ids, which never come to name anything else."""
+    return {}, {}
+
+
 def cloned(url: str, commit: str, into: Path, runner: Runner) -> Repository:
     """A clone of `url` in `into` at `commit`. Raises GitError, also for one on no branch or tag: it was pushed over."""
     plain = ("git", *_PLAIN, "-c", "protocol.ext.allow=never", "-c", f"core.hooksPath={os.devnull}")
@@ -612,9 +624,10 @@ def why_absent(path: Path, runner: Runner) -> tuple[str, str | None] | None:
     """Why the working tree lacks `path`, and the command that brings it; None where HEAD has no such path either."""
     path = path.resolve()
     repository = find_repository(next(folder for folder in path.parents if folder.is_dir()), runner)
-    if repository is None or repository.commit() is None:
+    commit = repository.commit() if repository else None
+    if repository is None or commit is None:
         return None
-    inside, tree = repository.inside(path), repository.tree("HEAD")
+    inside, tree = repository.inside(path), repository.tree(commit)
     for place in (inside, *map(str, PurePosixPath(inside).parents)):
         if place in tree and tree[place].mode == SUBMODULE:
             return (

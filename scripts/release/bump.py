@@ -195,20 +195,21 @@ def pending_bump(
     config: Config,
     chart: Chart,
     repository: Repository,
+    head: str,
     request: Request,
     published: Iterable[str],
     today: datetime.date,
 ) -> Bump | None:
-    """The raise that leads from HEAD to a commit of the new version; None where HEAD is that commit.
+    """The raise that leads from HEAD, the commit `head`, to one of the new version; None where HEAD is that commit.
 
     A run that was killed may have made some of the edits, or all: that is the same bump. Raises as `plan_bump` does.
     """
-    if (raised := raised_by_head(config, chart.name, repository)) is not None:
+    if (raised := raised_by_head(config, chart.name, repository, head)) is not None:
         before, now = raised
         if request.raised(before) == now:
             return None
         tag = repository.tags().get(tag_name(chart.name, now))
-        if not is_prerelease(now) and tag in (None, repository.commit()):  # else that commit was merged with others
+        if not is_prerelease(now) and tag in (None, head):  # else that commit was merged with others
             raise VersionError(
                 f"HEAD is the commit that raised {chart.name} from {before} to {now}",
                 expected=f"changes since then to release, or the --bump that led to {now}; without one it is released",
@@ -217,10 +218,12 @@ def pending_bump(
     tagged = tagged_versions(chart, repository)
 
     def plan(day: datetime.date, *, as_checkout: bool = True) -> Bump:
-        def head(path: Path) -> bytes | None:
-            return repository.file_at("HEAD", path, as_checkout=as_checkout)
+        def held(path: Path) -> bytes | None:
+            kept = repository.file_at(head, path)
+            as_kept = kept is None or not as_checkout or read_disk(path) == kept
+            return kept if as_kept else repository.file_at(head, path, as_checkout=True)
 
-        return plan_bump(config, request, date=day, tagged=tagged, published=published, read=head)
+        return plan_bump(config, request, date=day, tagged=tagged, published=published, read=held)
 
     found, history = plan(today), _read_history(config, read_disk)
     begun = history.section(found.new) if history else None
@@ -234,47 +237,46 @@ def pending_bump(
     )
 
 
-def raised_by_head(config: Config, name: str, repository: Repository) -> tuple[str, str] | None:
-    """The versions before and after the last commit, where it raised the chart's; None where it did not.
+def raised_by_head(config: Config, name: str, repository: Repository, head: str) -> tuple[str, str] | None:
+    """The versions before and after the last commit `head`, where it raised the chart's; None where it did not.
 
     Whoever made it, and whatever its message says; the commits that hooks added to ours belong to it. Raises GitError
     where a shallow clone does not tell.
     """
     file = config.chart / "Chart.yaml"
-    now = _version_at(repository, "HEAD", file)
-    parent = repository.before(commit_message(name, now or "")) or repository.parent()
+    now = _version_at(repository, head, file)
+    parent = repository.before(commit_message(name, now or ""), head) or repository.parent()
     folder = stood_at(config.chart, repository, parent) if parent else None
     before = _version_at(repository, parent, folder / "Chart.yaml") if parent and folder else None
     if now is None or before is None or parse(now) <= parse(before):
         return None
     inside = config.changelog.is_relative_to(repository.root)
-    history = _read_history(config, lambda path: repository.file_at("HEAD", path)) if inside else None
+    history = _read_history(config, lambda path: repository.file_at(head, path)) if inside else None
     if history is not None and history.section(now) is None:
         return None  # a version that was written by hand, and is to be released with the next
     return before, now
 
 
-def _version_at(repository: Repository, revision: str, file: Path) -> str | None:
-    version = mapping_in(repository.file_at(revision, file) or b"").get("version")
+def _version_at(repository: Repository, commit: str, file: Path) -> str | None:
+    version = mapping_in(repository.file_at(commit, file) or b"").get("version")
     return version if isinstance(version, str) and is_semver(version) else None
 
 
 @contextlib.contextmanager
-def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
-    """Makes the edits and their commit at the end of the block, or takes all back. Raises GitError, OutputError.
+def bumped(bump: Bump, repository: Repository, before: str) -> Iterator[None]:
+    """Makes the edits and their commit on `before` at the end of the block, or takes all back.
 
     So it does where a hook has kept something out of the commit. What a person has written meanwhile stays as it is, or
-    where it is in the way, as an object of git's.
+    where it is in the way, as an object of git's. Raises GitError, OutputError.
     """
-    begun, before = False, repository.commit()
+    begun = False
     try:
         yield
         edits.apply([replace(edit, before=bump.found[edit.path]) for edit in bump.edits])
         begun = True
-        _commit(bump, repository)
-        _demand_held(bump, repository, before or "")
+        _demand_held(bump, repository, before, _commit(bump, repository))
     except BaseException as error:
-        if _version_at(repository, "HEAD", bump.edits[0].path) != bump.new:  # a Ctrl-C may come after the commit
+        if not _made(bump, repository):  # a Ctrl-C may come after the commit
             now = [(edit, _held(edit)) for edit in bump.edits]
             changed = [(edit, held) for edit, held in now if held == edit.after or (begun and held != edit.before)]
             edits.apply([Edit(edit.path, held, edit.before) for edit, held in changed])
@@ -288,22 +290,29 @@ def bumped(bump: Bump, repository: Repository) -> Iterator[None]:
         raise
 
 
-def _commit(bump: Bump, repository: Repository) -> None:
+def _commit(bump: Bump, repository: Repository) -> str:
     try:
-        repository.make_commit(commit_message(bump.name, bump.new), bump.committed)
+        return repository.make_commit(commit_message(bump.name, bump.new), bump.committed)
     except GitError as error:
-        made = _version_at(repository, "HEAD", bump.edits[0].path) == bump.new  # and a hook has not ended after it
+        made = _made(bump, repository)  # and a hook has not ended after it
         if not made and "fatal: " not in (error.found or ""):  # it was a hook, which may not like the message
             error.expected = f"a commit of {bump.new} as the hook wants it"
             error.run = f"invoke version-bump --version {bump.new}, then git commit --all, then {SAME_COMMAND}"
         raise
 
 
-def _demand_held(bump: Bump, repository: Repository, before: str) -> None:
+def _made(bump: Bump, repository: Repository) -> bool:
+    """Whether HEAD holds the new version."""
+    commit = repository.commit()
+    return commit is not None and _version_at(repository, commit, bump.edits[0].path) == bump.new
+
+
+def _demand_held(bump: Bump, repository: Repository, before: str, commit: str) -> None:
     """Raises GitError, and goes back to the commit `before`, where a hook kept edits or the version out of ours."""
-    there = repository.committed_since(before)
-    wrong = [f"{shown(edit.path)} as it was" for edit in bump.edits if repository.inside(edit.path) not in there]
-    if (version := _version_at(repository, "HEAD", bump.edits[0].path)) != bump.new or wrong:
+    then, now = repository.tree(before), repository.tree(commit)
+    same = [edit.path for edit in bump.edits if then.get(at := repository.inside(edit.path)) == now.get(at)]
+    wrong = [f"{shown(path)} as it was" for path in same]
+    if (version := _version_at(repository, commit, bump.edits[0].path)) != bump.new or wrong:
         repository.go_back(before)
         raise GitError(
             "a hook changed the version that was committed",
@@ -325,7 +334,8 @@ def changed(config: Config, repository: Repository) -> tuple[Difference, ...]:
     """The files that differ from HEAD, byte for byte, but for what runs of ours and helm have left untracked."""
     fetched, left = {path.resolve() for path in fetched_archives(read_chart(config.chart))}, left_by_runs(config)
     paths = repository.changes()
-    held = repository.tree("HEAD") if paths and repository.commit() else {}
+    commit = repository.commit() if paths else None
+    held = repository.tree(commit) if commit else {}
     places = {path: repository.root / path for path in paths}
     modules = {path for path in places if path in held and held[path].mode == SUBMODULE}
     kept = repository.blobs(held[path].oid for path in places if path in held and path not in modules)

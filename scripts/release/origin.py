@@ -191,14 +191,10 @@ class Copy:
 
 @contextlib.contextmanager
 def committed_copy(
-    config: Config,
-    repository: Repository,
-    commit: str,
-    edits: Mapping[Path, bytes] | None = None,
-    held: Committed | None = None,
+    config: Config, repository: Repository, commit: str, edits: Mapping[Path, bytes] | None = None
 ) -> Iterator[Copy]:
-    """The chart and changelog as `commit` holds them (`held`, where that is known), the content `edits` laid over."""
-    held = held or read_committed(repository, commit, config.chart)
+    """The chart and changelog as `commit` holds them, the content `edits` laid over."""
+    held = read_committed(repository, commit, config.chart)
     with temporary("committed") as scratch:
         folder = held.write(placed(repository.root, config.chart, scratch))
         if config.changelog.is_relative_to(config.chart):
@@ -242,7 +238,7 @@ def differences(
             ours, theirs = _packed(helm, config.chart), _packed(helm, copy.folder)
         except ChartError as error:  # a part is missing here or there: every file counts
             ours, theirs, refusal = _listed(config.chart), _listed(copy.folder), error
-    judge = _Judge(config.chart, repository, copy.held)
+    judge = _Judge(config.chart, repository, copy.commit, copy.held)
     names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
     found = {judge.place(name): judge.kind(name) for name in names}
     ignored = left_out(copy.folder)
@@ -258,7 +254,7 @@ def differences(
     for file in fetched_archives(chart):
         if found.get(path := judge.place(f"charts/{file.name}")) in (IGNORED, UNTRACKED):
             found[path] = wrong.get(file, f"{FETCHED} as Chart.yaml says")
-    changelog = _of_changelog(config, repository, judge)
+    changelog = _of_changelog(config, repository, copy.commit, judge)
     spared = set(map(os.path.realpath, but))
     told = [
         Difference(path, kind, kind.startswith(FILTERED) and kind not in _STAND_INS.values(), judge.real(path))
@@ -350,8 +346,8 @@ def _unlike(file: Path, anew: Path) -> str:
 class _Judge:
     """Says why a file is not as the commit holds it."""
 
-    def __init__(self, chart: Path, repository: Repository, held: Committed) -> None:
-        self._chart, self._repository, self._held = chart, repository, held
+    def __init__(self, chart: Path, repository: Repository, commit: str, held: Committed) -> None:
+        self._chart, self._repository, self._commit, self._held = chart, repository, commit, held
         self._inside = repository.inside(chart)
 
     @functools.cached_property
@@ -359,10 +355,10 @@ class _Judge:
         """Those of all files: links may lead out of the chart, and the changelog need not be in it."""
         return self._repository.flags()
 
-    @functools.cached_property
+    @property
     def head(self) -> Mapping[str, Entry]:
-        """All that the commit holds, which is asked where something differs."""
-        return self._repository.tree("HEAD")
+        """All that the commit holds."""
+        return self._repository.tree(self._commit)
 
     def place(self, name: str) -> str:
         """The path of the file `name` of the chart, from the root; of a repository in it, its folder."""
@@ -414,7 +410,10 @@ class _Judge:
 
     def plain(self, path: str, content: bytes | None) -> str:
         """The same of a file at `path`, from the root, that is no link and holds `content` in the commit."""
-        flag, file = self._flags.get(path, "H"), self._repository.root / path
+        file = self._repository.root / path
+        if content is not None and file.is_file() and file.read_bytes() == content:
+            return ""  # also where git would keep it otherwise, were it added anew
+        flag = self._flags.get(path, "H")
         if content is None and path not in self.head:
             if self._repository.ignored(path):
                 return IGNORED
@@ -426,33 +425,33 @@ class _Judge:
         if flag in "Mm":
             return _UNMERGED
         if not file.exists():
-            return f"{_SPARSE}: not checked out" if flag in "Ss" else _ABSENT
+            return changed_by(flag, file)
         if not file.is_file():
             return "changed, no regular file"
-        if file.read_bytes() == content:
-            return ""  # also where git would keep it otherwise, were it added anew
         if content is not None and self._repository.stored(path) == _oid(content, self.head.get(path)):
             used = self._repository.filter_of(path)
             return f"{FILTERED} by {used}" if used else ""
         if flag not in "Ss" and (twin := self._twin(path)):
             return f"changed, where this folder takes it for {twin}"
-        return changed_by(flag)
+        return changed_by(flag, file)
 
 
-def changed_by(flag: str) -> str:
-    """The kind of a file that is changed, by the letter that git has for it."""
+def changed_by(flag: str, file: Path) -> str:
+    """The kind of a file that is not as in HEAD, by the letter that git has for it."""
+    if not file.exists():
+        return f"{_SPARSE}: not checked out" if flag in "Ss" else _ABSENT
     if flag in "Ss":
         return f"changed, which git is told to skip {_SKIPPED}"
     return f"changed, and {_ASSUMED}" if flag.islower() else "changed"
 
 
-def _of_changelog(config: Config, repository: Repository, judge: _Judge) -> dict[str, str]:
+def _of_changelog(config: Config, repository: Repository, commit: str, judge: _Judge) -> dict[str, str]:
     """The changelog, which dates the archive, where it is not as the commit holds it."""
     path = config.changelog
     if not path.is_relative_to(repository.root):
         return {str(path): _OUTSIDE} if path.exists() else {}
     inside = repository.inside(path)
-    content = repository.file_at("HEAD", path)
+    content = repository.file_at(commit, path)
     if content is None and not path.exists():
         return {}
     return {inside: judge.plain(inside, content)}

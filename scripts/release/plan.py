@@ -7,7 +7,7 @@ import platform
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -235,8 +235,9 @@ class Release:
             raise
 
     def _run(self) -> ReleaseRecord:
-        if self.facts.bump is not None and self.facts.origin.repository is not None:
-            self._raise_version(self.facts.bump, self.facts.origin.repository)
+        bump, repository, commit = self.facts.bump, self.facts.origin.repository, self.facts.origin.commit
+        if bump is not None and repository is not None and commit is not None:
+            self._raise_version(bump, repository, commit)
         else:
             self._try_first()
             self._prepare()
@@ -262,13 +263,12 @@ class Release:
         write_record(self._config, record)
         return record
 
-    def _raise_version(self, bump: Bump, repository: Repository) -> None:
+    def _raise_version(self, bump: Bump, repository: Repository, before: str) -> None:
         """Check the chart of the new version, make the commit, and pack what the commit then holds."""
         self._say(f"raising {bump.name} from {bump.old} to {bump.new}")
         for note in bump.notes:
             self._say(f"note: {note}")
-        before = self.facts.origin.commit
-        with bumped(bump, repository):
+        with bumped(bump, repository, before):
             self._try_first()
             self._prepare()
             if (now := repository.commit()) != before:
@@ -334,7 +334,7 @@ class Release:
                     f"--bump makes a commit, but {shown(config.chart)} is in no git repository that has one",
                     run=f"invoke version-bump --part {self._options.part}, then invoke release",
                 )
-            bump = self._pending(read_chart(config.chart), repository, self._options.part)
+            bump = self._pending(read_chart(config.chart), repository, commit, self._options.part)
             if bump is not None:
                 origin, epoch = self._raised(bump, repository, commit), midnight(bump.date)
         if bump is None:
@@ -364,11 +364,12 @@ class Release:
                 run=f"git {begun} --continue, then {SAME_COMMAND}",
             )
         self._head = self._copies.enter_context(committed_copy(self._config, repository, commit))
-        unlike = {repository.inside(edit.path) for edit in bump.edits if not _as_planned(edit)}
-        told = repository.flags().items()  # which git is told to pass over, and does not call changed
-        passed = [Difference(path, changed_by(flag)) for path, flag in told if path in unlike and flag != "H"]
+        unlike = {repository.inside(edit.path): edit.path for edit in bump.edits if not _as_planned(edit)}
+        flags = repository.flags()  # of what git is told to pass over, and does not call changed
+        told = ((path, file, flags.get(path, "H")) for path, file in unlike.items())
+        passed = [Difference(path, changed_by(flag, file)) for path, file, flag in told if flag != "H"]
         found = self._demand_as_head(bump, repository, [*passed, *changed(self._config, repository)])
-        copy = committed_copy(self._config, repository, commit, bump.committed, self._head.held)
+        copy = committed_copy(self._config, repository, commit, bump.committed)
         return self._copies.enter_context(copy).origin(repository, found)
 
     def _demand_as_head(
@@ -401,16 +402,16 @@ class Release:
         if remote is not None and None not in (theirs, ours) and theirs != ours:
             yield f"{remote.name} has another tag {tag} than the one here: {remote.fetching(tag)}"
 
-    def _pending(self, chart: Chart, repository: Repository, part: str) -> Bump | None:
+    def _pending(self, chart: Chart, repository: Repository, commit: str, part: str) -> Bump | None:
         try:
             published = published_versions(chart, self._registry, self._say)
             request = Request(part, pre=self._options.pre)
-            return pending_bump(self._config, chart, repository, request, published, self._today)
+            return pending_bump(self._config, chart, repository, commit, request, published, self._today)
         except ChangelogError as error:
             tag = tag_name(chart.name, chart.version)
             way = f"without --bump: invoke release, if {chart.version} is to be released"
             if tag in repository.tags():  # HEAD is past it, as where others' commits were merged meanwhile
-                way = f"where that of {chart.version} has not ended: git checkout {tag}, then {SAME_COMMAND}"
+                way = f"where that of {chart.version} has not ended: git checkout tags/{tag}, then {SAME_COMMAND}"
             run = f"{error.run}; or {way}"
             raise ChangelogError(error.message, expected=error.expected, found=error.found, run=run) from None
         except VersionError as error:
@@ -520,6 +521,9 @@ class Release:
         refusal = seen.error
         if seen.state == "different" and self._registry is not None:
             refusal = publishing.refusal(self._registry, facts.package, facts.archive)
+            if self._waits_elsewhere():
+                refusal.expected = f"the commit of {self._tag}, from which {facts.package.version} is still announced"
+                refusal.run = f"git checkout tags/{self._tag}, then {SAME_COMMAND}"
         history = read_changelog(facts.origin.changelog)
         late = history is not None and history.unreleased is not None and history.unreleased.entries
         more = ", with what stands under Unreleased" if late else ""
@@ -558,15 +562,23 @@ class Release:
             f"the git tag {tag} is at another commit",
             expected=f"no such tag{f', or one at {wanted}' if wanted else ''}; else {undo}",
             found=found,
-            run=f"{fetch}git checkout {tag}, then {SAME_COMMAND}",  # which releases that commit
+            run=f"{fetch}git checkout tags/{tag}, then {SAME_COMMAND}",  # which releases that commit
         )
         return stopped("tag", error)
 
-    def _announce_step(self, place: Place) -> Step:
+    def _announce_step(self, place: Place, commit: str | None = None) -> Step:
+        what = self._announced()
         try:
-            return place.look(self._announced())
+            return place.look(replace(what, commit=commit or what.commit))
         except ReleaseError as error:
             return stopped(place.name, error, "unknown")
+
+    def _waits_elsewhere(self) -> bool:
+        """Whether the version was released at another commit, and is not announced everywhere yet."""
+        repository = self.facts.origin.repository
+        tagged = repository.tags().get(self._tag) if repository is not None and self._places else None
+        steps = [self._announce_step(place, tagged) for place in self._places if tagged]
+        return tagged != self.facts.origin.commit and any(one.state == "absent" or self._waits(one) for one in steps)
 
     def _waits(self, step: Step) -> bool:
         return step.state == "unknown" and step.refusal is None and step.name in {one.name for one in self._places}

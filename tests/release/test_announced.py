@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -153,6 +154,26 @@ class TestForge:
         assert [made["tag_name"] for made in forge.shown()] == ["demo-1.3.0"]
         assert list(announced.published()) == ["1.3.0"]
         subprocess.run(("git", "-C", theirs, "merge-base", "--is-ancestor", "demo-1.3.0", "main"), check=True)
+
+    def test_what_others_have_added_to_before_its_end_is_ended_where_its_tag_is(
+        self, announced: Project, forge: Any
+    ) -> None:
+        announced.release(tag=True)
+        announced.git("branch", "demo-1.2.0")
+        (announced.root / "chart/values.yaml").write_text("replicas: 3\n")
+        announced.commit("Theirs")
+        announced.git("branch", "--force", "demo-1.2.0")
+        for _ in range(2):
+            with pytest.raises(ReleaseError, match="is not overwritten") as told:
+                announced.release()
+            push_tag(announced, forge)
+        announced.git(*shlex.split(str(told.value.run).partition(",")[0])[1:])
+        announced.release()
+        assert [made["tag_name"] for made in forge.shown()] == ["demo-1.2.0"]
+        announced.git("switch", "--quiet", "main")
+        with pytest.raises(ReleaseError, match="is not overwritten") as told:
+            announced.release()
+        assert told.value.run == "invoke version-bump --part patch"
 
     @pytest.mark.parametrize("failing", range(4))
     def test_broken_off_anywhere_it_goes_on(self, place: Place, what: Announced, forge: Any, failing: int) -> None:
@@ -554,10 +575,15 @@ class TestBranch:
         there = self.branch(project)
         there.release()
         project.git("worktree", "add", "--quiet", str(tmp_path / "pages"), "gh-pages")
-        with pytest.raises(GitError, match="is checked out"):
+        with pytest.raises(GitError, match=f"is checked out in {tmp_path}/pages"):
             there.release(part="minor")
         assert list(there.published()) == ["1.2.0"]
         assert project.git("rev-list", "--count", "gh-pages") == "1"
+        shutil.rmtree(tmp_path / "pages")
+        with pytest.raises(GitError, match="is checked out in") as told:
+            there.release(part="minor")
+        project.git(*shlex.split(str(told.value.run).partition(",")[0])[1:])
+        assert there.release(part="minor").version == "1.3.0"
 
     def test_is_signed_as_commits_are_or_refused_before_the_push(self, project: Project, tmp_path: Path) -> None:
         there, key = self.branch(project), tmp_path / "id"

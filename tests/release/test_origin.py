@@ -865,6 +865,19 @@ def test_a_file_that_git_passes_over_is_raised_unless_that_hides_a_change(
     assert project.git("status", "--porcelain") == ""
 
 
+def test_a_file_to_raise_that_a_sparse_checkout_lacks_is_not_taken_out_of_the_commit(project: Project) -> None:
+    (project.root / "docs").mkdir()
+    (project.root / "docs/page.md").write_text("demo 1.2.0\n")
+    project.commit("Write it down")
+    project.git("sparse-checkout", "set", "--no-cone", "/*", "!/docs/")
+    raising = Project(project.work.having(version_files=("docs/page.md",)))
+    with pytest.raises(GitError, match=r"docs/page.md \(sparse: not checked out\)") as told:
+        raising.release(part="minor")
+    subprocess.run(str(told.value.run).partition(", then")[0], shell=True, cwd=project.root, check=True)
+    assert raising.release(part="minor").dirty == ()
+    assert project.git("show", "HEAD:docs/page.md") == "demo 1.3.0"
+
+
 def test_a_chart_at_the_root(loose: Project) -> None:
     root = loose.root.parent / "root"
     write_chart(root)
@@ -1295,7 +1308,7 @@ def test_what_cannot_be_fetched_is_not_taken_for_absent(project: Project) -> Non
     partial = clone(project, "partial", "--filter=tree:0")
     project.root.rename(project.root.with_name("gone"))
     with (
-        pytest.raises(GitError, match=r"(?s)git cat-file failed.*partial") as told,
+        pytest.raises(GitError, match=r"(?s)git ls-tree failed.*partial") as told,
         earlier_chart(partial.work, "git:HEAD~1"),
     ):
         pass

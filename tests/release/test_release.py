@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from scripts.chart.archive import read_members
 from scripts.chart.source import read_chart
 from scripts.checks.baseline import earlier_chart
 from scripts.core import edits
-from scripts.core.command import Runner
+from scripts.core.command import Result, Runner
 from scripts.core.errors import (
     OUTSIDE,
     ChangelogError,
@@ -345,13 +346,28 @@ def test_a_version_that_is_tagged_or_published_is_not_given_again(project: Proje
         project.release(part="minor")
 
 
+def test_git_is_asked_once_for_what_never_changes(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, run = list[tuple[str, ...]](), Runner.run
+
+    def counted(self: Runner, argv: Sequence[str], **options: Any) -> Result:
+        if argv[0] == "git":
+            asked.append((*argv, str(options.get("stdin"))))
+        return run(self, argv, **options)
+
+    monkeypatch.setattr(Runner, "run", counted)
+    project.release(part="minor", tag=True)
+    held = [words for words in asked if {"ls-tree", "cat-file", "rev-list"} & set(words)]
+    assert len(set(held)) == len(held)
+    assert len(asked) <= 50  # processes, which take more of a release than all the rest but helm
+
+
 def test_nothing_unreleased_says_what_to_do(project: Project) -> None:
     (project.root / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n\n## [1.2.0] - 2026-11-01\n")
     project.commit("Empty the changelog")
     with pytest.raises(ChangelogError, match=r"(?s)nothing stands under Unreleased.*without --bump: invoke release"):
         project.release(part="minor")
     project.git("tag", "demo-1.2.0")  # as where others' commits were merged before the release had ended
-    with pytest.raises(ChangelogError, match=r"(?s)nothing stands under Unreleased.*ended: git checkout demo-1\.2\.0,"):
+    with pytest.raises(ChangelogError, match=r"(?s)nothing stands under.*ended: git checkout tags/demo-1\.2\.0,"):
         project.release(part="minor")
 
 

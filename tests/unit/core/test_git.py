@@ -62,13 +62,13 @@ def test_where_there_is_none(tmp_path: Path, runner: Runner, monkeypatch: pytest
 def test_what_came_before_an_action_whose_hooks_commit_too(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = repository.commit()
-    assert repository.before("release demo 1.3.0") is None
+    first = str(repository.commit())
+    assert repository.before("release demo 1.3.0", first) is None
     monkeypatch.setenv("GIT_REFLOG_ACTION", "release demo 1.3.0")
     for text in ("of us", "of a hook"):
         git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", text)
-    assert repository.before("release demo 1.3.0") == first
-    assert repository.before("release demo 1.3.1") is None
+    assert repository.before("release demo 1.3.0", str(repository.commit())) == first
+    assert repository.before("release demo 1.3.1", str(repository.commit())) is None
 
 
 @pytest.mark.parametrize("said", ["fatal: cannot write x: No space left on device", "error: unable to write file x"])
@@ -277,16 +277,25 @@ def test_changes_are_named_from_the_root(repository: Repository) -> None:
 
 
 def test_a_file_of_a_revision(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> None:
-    file = repository.root / "chart" / "a b.txt"
+    file, first = repository.root / "chart" / "a b.txt", str(repository.commit())
     file.write_bytes(b"\xff\n")
-    assert repository.file_at("HEAD", file) == b"one\n"
-    assert repository.file_at("HEAD", repository.root / "nothing") is None
+    assert repository.file_at(first, file) == b"one\n"
+    assert repository.file_at(first, repository.root / "nothing") is None
+    assert repository.file_at(first, file.parent, as_checkout=True) is None
     git(repository.root, "commit", "--all", "--quiet", "--message", "Second")
     git(repository.root, "config", "core.autocrlf", "true")
-    assert repository.file_at("HEAD", file) == b"\xff\n"
-    assert repository.file_at("HEAD~1", file, as_checkout=True) == b"one\r\n"
+    assert repository.file_at(str(repository.commit()), file) == b"\xff\n"
+    assert repository.file_at(first, file, as_checkout=True) == b"one\r\n"
     with pytest.raises(GitError, match="not inside the git repository"):
-        repository.file_at("HEAD", tmp_path_factory.mktemp("into") / "x")
+        repository.file_at(first, tmp_path_factory.mktemp("into") / "x")
+
+
+def test_a_file_whose_content_is_lost_is_not_taken_for_none(repository: Repository) -> None:
+    lost = git(repository.root, "rev-parse", "HEAD:other")
+    (repository.root / ".git/objects" / lost[:2] / lost[2:]).unlink()
+    with pytest.raises(GitError, match=f"{lost} is missing in") as told:
+        repository.file_at(str(repository.commit()), repository.root / "other")
+    assert told.value.run == "git fsck"
 
 
 def test_a_commit_takes_the_named_files_only(repository: Repository) -> None:
@@ -384,6 +393,13 @@ def test_what_pushes_a_tag_also_where_it_does_not_follow(repository: Repository,
         words = str(repository.push_command(tag))
         subprocess.run(words, shell=True, cwd=repository.root, check=True, capture_output=True)
         assert f"refs/tags/{tag}" in git(tmp_path / "theirs", "for-each-ref", "--format=%(refname)")
+    git(repository.root, "tag", "main")
+    git(repository.root, "config", "core.warnAmbiguousRefs", "false")
+    git(repository.root, "commit", "--quiet", "--allow-empty", "--message", "More")
+    assert (repository.branch(), repository.push_branch("main")) == ("main", "git push origin heads/main")
+    subprocess.run(str(repository.push_command(None)), shell=True, cwd=repository.root, check=True, capture_output=True)
+    assert git(tmp_path / "theirs", "rev-parse", "refs/heads/main") == repository.commit()
+    git(repository.root, "tag", "--delete", "main")
     git(repository.root, "remote", "add", "fork", str(tmp_path / "theirs"))
     git(repository.root, "config", "branch.main.pushRemote", "fork")
     assert repository.push_command("heavy") == "git push fork main && git push fork tag heavy"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core.config import Config
 from scripts.core.paths import as_on_disk, shown
 
 
@@ -32,3 +33,9 @@ def test_a_path_is_spelt_as_on_the_disk_where_other_cases_are_the_same(
     monkeypatch.setattr("os.listdir", lambda at: [name for name in listed(at) if name != "hELM"])
     assert as_on_disk(tmp_path / "hELM" / "chart" / "NEW") == tmp_path / "Helm" / "chart" / "NEW"
     assert as_on_disk(tmp_path / "HELM") == tmp_path / "HELM"  # which is not there
+    (tmp_path / "README.md").touch()
+    os.link(tmp_path / "README.md", tmp_path / "Readme.md")
+    (tmp_path / "rEADME.MD").touch()  # by which it is seen that a case does not matter there
+    monkeypatch.setattr("os.listdir", lambda _: ["README.md"])
+    named = Config(root=tmp_path, project=tmp_path, version_files=("Readme.md", "README.md"))
+    assert named.version_paths == (tmp_path / "README.md",)
