@@ -13,7 +13,7 @@ from typing import Any
 from scripts.chart.archive import chart_metadata
 from scripts.chart.contents import left_out, read_archived, read_contents
 from scripts.chart.helm import Helm
-from scripts.chart.kubeversion import parse_constraint
+from scripts.chart.kubeversion import admits
 from scripts.chart.manifests import mappings
 from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.core.command import Runner
@@ -130,8 +130,8 @@ def objections(chart: Chart) -> Iterator[Objection]:
     hidden = tuple(_hidden(chart.path))
     for one in wanted:
         versions, lock = there.get(one.name), (locked or {}).get(one.name)
-        held = near.get(one.index, one.version)
-        if one.version and not admits(one.version, held):
+        held = near.get(one.index)
+        if one.version and held and not admits(one.version, held):
             told = f"{one.name} in {one.repository} is {held}, not {one.version}"
             yield Objection(told, one.index, way="correct the version there")
         elif not versions and any(entry.name == one.name or entry.match(_ARCHIVE.format(one.name)) for entry in hidden):
@@ -208,7 +208,9 @@ def fetched_anew(chart: Chart, helm: Helm, root: Path, into: Path, archives: Col
     entries = []
     for one in dependencies(chart):
         if one.repository and any(archive.match(_ARCHIVE.format(one.name)) for archive in archives):
-            fitting = (each for each in sorted(locked.get(one.name, ())) if admits(one.version, each))
+            fitting = (
+                each for each in sorted(locked.get(one.name, ())) if not one.version or admits(one.version, each)
+            )
             entry = {"name": one.name, "alias": f"a{one.index}", "repository": one.repository}
             entries.append({**entry, "version": next(fitting, one.version)})
     for inside in chart.path.iterdir():
@@ -267,28 +269,6 @@ def _build(chart: Chart, helm: Helm, *, deadline: float = _FETCH) -> None:
             run=way or "see that the repositories are known and can be reached, then run the same command again",
             code=None if way else OUTSIDE,
         ) from error
-
-
-def admits(constraint: str, version: str) -> bool:
-    """Whether a dependency's `version` satisfies `constraint`, by helm's rules. What is no constraint admits all."""
-    wanted, found = constraint.strip().removeprefix("v"), version.strip().removeprefix("v")
-    if wanted == found or wanted.removeprefix("=").strip() == found:
-        return True
-    numbers = re.match(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?(-[\w.-]+)?", found)
-    if numbers is None:
-        return False
-    try:
-        alternatives = parse_constraint(constraint)
-    except ChartError:
-        return True
-    parts = (int(numbers[1]), int(numbers[2] or 0), int(numbers[3] or 0))
-    for alternative in alternatives:
-        # A prerelease is only admitted where the constraint names one.
-        if numbers[4] and not any(comparison.prerelease for comparison in alternative):
-            continue
-        if all(comparison.admits(parts) for comparison in alternative):
-            return True
-    return False
 
 
 def _there(folder: Path) -> dict[str, dict[str, None]]:

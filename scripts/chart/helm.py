@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ _NO_PLACE = frozenset(
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EPERM", "EROFS", "EIO", "ENOENT")
 )
 _ABSENT = re.compile(r'failing loading "(https?://[^"]+)"')
+_UNKNOWN_HOOK = re.compile(r'^level=INFO msg="skipping unknown hooks" hookTypes=(.*)$', re.MULTILINE)
 _MOST = 64 << 20  # letters of one render
 
 
@@ -54,8 +55,12 @@ class Helm:
         kube_version: str | None = None,
         api_versions: Sequence[str] = (),
         definitions: bool = True,
+        left_out: Callable[[str], object] = str,
     ) -> str:
-        """The rendered text, by `definitions` of `crds/` too. Raises ValuesError for refused values, or ChartError."""
+        """The rendered text, by `definitions` of `crds/` too. Raises ValuesError for refused values, or ChartError.
+
+        `left_out` is told each `helm.sh/hook` that helm does not know, and so leaves out the object that bears it.
+        """
         argv: list[str | Path] = [self.path, "template", release, chart, "--namespace", namespace, *flags]
         argv += [*(["--include-crds"] if definitions else []), *_options(values, kube_version)]
         argv += [word for name in api_versions for word in ("--api-versions", name)]
@@ -69,6 +74,8 @@ class Helm:
                 expected=f"at most {_MOST >> 20} MiB: helm keeps a release in a Secret, which holds 1 MiB, packed",
                 run="look for a range or a repeat in its templates that goes too far",
             )
+        for hook in _UNKNOWN_HOOK.findall(result.stderr):
+            left_out(hook)
         return result.stdout
 
     def lint(

@@ -1,81 +1,98 @@
-"""Decides which Kubernetes minors a chart's `kubeVersion` constraint admits, by helm's rules."""
+"""Decides which versions a constraint admits, of Kubernetes or of a dependency, by the rules of helm's library."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from semver import Version
+
 from scripts.core.errors import ChartError
 
-_PART = r"(?:\d+|[xX*])"
-_VERSION = rf"v?{_PART}(?:\.{_PART})?(?:\.{_PART})?(?:-[\w.-]+)?(?:\+[\w.-]+)?"
+_NUMBERS = r"(?:\d+|[xX*])(?:\.(?:\d+|[xX*])){0,2}"
+_VERSION = rf"v?({_NUMBERS})(?:-([\dA-Za-z.-]+))?(?:\+[\dA-Za-z.-]+)?"
 _OPERATOR = r"!=|>=|=>|<=|=<|~>|[=<>~^]"
 _HYPHEN = re.compile(rf"({_VERSION})\s+-\s+({_VERSION})")
-_COMPARISON = re.compile(rf"\s*({_OPERATOR})?\s*({_VERSION})(?=[\s,]|$)\s*(?:,(?=.))?")
+_COMPARISON = re.compile(rf"\s*({_OPERATOR})?\s*{_VERSION}(?=[\s,]|$)\s*(?:,(?=.))?")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An operator and a version of which trailing parts may be open (None)."""
+    """An operator and a version, of whose numbers so many are `given`; those left open are 0."""
 
     operator: str
-    major: int | None
-    minor: int | None
-    patch: int | None
-    prerelease: bool
+    version: Version
+    given: int
 
-    def admits(self, version: tuple[int, int, int]) -> bool:
-        """Whether a released version, which no prerelease of the same numbers equals, satisfies it."""
-        low = (self.major or 0, self.minor or 0, self.patch or 0)
-        given = tuple(part for part in (self.major, self.minor, self.patch) if part is not None)
-        same = version[: len(given)] == given  # open parts match anything
-        exact = same and not self.prerelease
-        covered = exact or (same and len(given) < 3)  # 1.30.x-0 is all of 1.30
+    def admits(self, version: Version) -> bool:
+        """Whether `version` satisfies it; whether one that is a pre-release may at all is not asked."""
+        found, own, given = version.to_tuple()[:3], self.version.to_tuple()[:3], self.given
         match self.operator:
-            case ">":
-                # With open parts: above everything that they cover. 1.30.0 is above 1.30.0-0.
-                return version > low and not same if not self.prerelease or len(given) < 3 else version >= low
+            case ">":  # with open parts: above everything that they cover
+                return found[:given] > own[:given] if given in (1, 2) else version > self.version
             case ">=" | "=>":
-                return version >= low
+                return version >= self.version
             case "<":
-                return version < low
+                return version < self.version
             case "<=" | "=<":
-                return version < low or covered
+                return version <= self.version if given == 3 else found[: given or 2] <= own[: given or 2]
             case "!=":
-                return not exact
-            case "~" | "~>":
-                return version >= low and version[: max(1, min(2, len(given)))] == given[:2] if given else True
-            case "^":
-                return self._caret(version, low, given)
-            case _:
-                return covered
-
-    @staticmethod
-    def _caret(version: tuple[int, int, int], low: tuple[int, int, int], given: tuple[int, ...]) -> bool:
-        """The leftmost part that is not 0 stays."""
-        if not given:
-            return True
-        fixed = next((index for index, part in enumerate(given) if part), len(given) - 1)
-        return version >= low and version[: fixed + 1] == low[: fixed + 1]
+                alike = given == 1 or version.prerelease == self.version.prerelease
+                return found[: given or 3] != own[: given or 3] or not alike
+            case "^":  # the leftmost part that is not 0 stays
+                fixed = next((place for place, part in enumerate(own, 1) if part or place == given), 3)
+                return version >= self.version and found[:fixed] == own[:fixed]
+            case "" | "=" if given == 3:
+                return version == self.version
+            case _:  # `~`, which a version with open parts means by itself
+                fixed = 1 if given == 1 else 2
+                everything = not any(own) and given in (0, 3)
+                return version >= self.version and (everything or found[:fixed] == own[:fixed])
 
 
-def parse_constraint(text: str) -> tuple[tuple[Comparison, ...], ...]:
-    """The alternatives (`||`) of comparisons that must all hold. Raises ChartError for what helm refuses too."""
+Alternatives = Sequence[Sequence[Comparison]]
+"""The parts of a constraint (`||`), each of comparisons that must all hold."""
+
+
+def satisfied(alternatives: Alternatives, version: Version) -> bool:
+    """Whether one of them admits `version`: a pre-release only where one of its comparisons names a pre-release."""
+    return any(
+        all(one.admits(version) for one in alternative)
+        and (not version.prerelease or any(one.version.prerelease for one in alternative))
+        for alternative in alternatives
+    )
+
+
+def admits(constraint: str, version: str) -> bool:
+    """The same of texts. What is no constraint admits nothing, and what is no version is admitted by none."""
+    found = re.fullmatch(_VERSION, version)
+    try:
+        return found is not None and satisfied(parse_constraint(constraint), _read(found[1], found[2]))
+    except (ChartError, ValueError):
+        return False
+
+
+def parse_constraint(text: str) -> Alternatives:
+    """What a constraint asks for. Raises ChartError for what helm refuses too."""
     alternatives = []
     for alternative in text.split("||"):
-        rest = _HYPHEN.sub(r">=\1 <=\2", alternative).strip()
+        rest = _HYPHEN.sub(r">=\1 <=\4", alternative).strip()
         comparisons = []
         while rest:
             found = _COMPARISON.match(rest)
-            if found is None:
+            try:
+                if found is None:
+                    raise ValueError
+                version = _read(found[2], found[3])
+            except ValueError:
                 raise ChartError(
                     f"kubeVersion {text!r} is no version constraint",
                     expected='for example ">=1.28.0-0 <1.38.0-0"',
                     found=rest,
-                )
-            comparisons.append(_comparison(found.group(1) or "", found.group(2)))
+                ) from None
+            comparisons.append(Comparison(found[1] or "", version, len(_given(found[2]))))
             rest = rest[found.end() :].strip()
         if not comparisons:
             raise ChartError(f"kubeVersion {text!r} is no version constraint", found="nothing to compare with")
@@ -91,17 +108,24 @@ def supported(constraint: str | None, known: Iterable[str]) -> tuple[str, ...]:
         major, minor = (int(part) for part in name.split("."))
         # A patch can only matter where the constraint names one of this minor.
         named = {
-            c.patch for a in alternatives for c in a if (c.major, c.minor) == (major, minor) and c.patch is not None
+            one.version.patch
+            for alternative in alternatives
+            for one in alternative
+            if one.given == 3 and one.version.to_tuple()[:2] == (major, minor)
         }
         for patch in sorted({0} | named | {patch + 1 for patch in named}):
-            if any(all(c.admits((major, minor, patch)) for c in alternative) for alternative in alternatives):
+            if satisfied(alternatives, Version(major, minor, patch)):
                 versions.append(f"{major}.{minor}.{patch}")
                 break
     return tuple(versions)
 
 
-def _comparison(operator: str, version: str) -> Comparison:
-    numbers, _, prerelease = version.removeprefix("v").partition("+")[0].partition("-")
-    given = map(int, takewhile(str.isdigit, numbers.split(".")))  # what follows an open part is open as well
-    parts: list[int | None] = [*given, None, None, None]
-    return Comparison(operator, parts[0], parts[1], parts[2], bool(prerelease))
+def _given(numbers: str) -> list[str]:
+    """The numbers of a version that are none of the open ones; what follows an open one is open as well."""
+    return [*takewhile(str.isdigit, numbers.split("."))]
+
+
+def _read(numbers: str, prerelease: str | None) -> Version:
+    """A version, whose open numbers are 0, and whose others may begin with zeros. Raises ValueError."""
+    major, minor, patch = [*map(int, _given(numbers)), 0, 0, 0][:3]
+    return Version.parse(f"{major}.{minor}.{patch}" + (f"-{prerelease}" if prerelease else ""))

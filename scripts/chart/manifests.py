@@ -83,7 +83,7 @@ class Document:
     @property
     def hook(self) -> frozenset[str]:
         """The events at which helm makes the object (`pre-install`); none for an object of the release itself."""
-        written = _text(self.annotations.get("helm.sh/hook"))
+        written = _text(self.annotations.get("helm.sh/hook")).lower().replace("test-success", "test")  # as in Helm 2
         return frozenset(event.strip() for event in written.split(",") if event.strip())
 
     @property
@@ -133,10 +133,14 @@ def mapped(value: Any, change: Callable[[str, str], Any], key: str = "") -> Any:
 
 @dataclass(frozen=True)
 class Manifests:
-    """The objects of one render, in the order in which they were rendered. `parts` make up the rendered text."""
+    """The objects of one render, in the order in which they were rendered. `parts` make up the rendered text.
+
+    `unknown` are the values of `helm.sh/hook` by which helm has left objects out.
+    """
 
     documents: tuple[Document, ...]
     parts: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -164,7 +168,7 @@ class Manifests:
 
     def followed_by(self, other: Manifests) -> Manifests:
         """These, and then those of `other`."""
-        return Manifests(self.documents + other.documents, self.parts + other.parts)
+        return Manifests(self.documents + other.documents, self.parts + other.parts, self.unknown + other.unknown)
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self.documents)

@@ -20,6 +20,7 @@ from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
 
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
+_LARGE = 1 << 16  # letters: an object of less is within every limit of the API server
 _UNSET = re.compile(r"status\.\S+: is required")  # the API server fills it in itself, and drops what stands there
 _TWICE = re.compile(r'line (\d+): key "(.+)" already set in map')
 _READ_IN_TWO_WAYS = "helm takes the last one, Flux and kustomize refuse it"
@@ -162,12 +163,29 @@ def _problems(
             continue
         if not document.name and not mapping(document.data.get("metadata")).get("generateName"):
             yield _problem(document, "metadata.name is missing")
+        if len(document.text) > _LARGE:
+            yield from (_problem(document, told) for told in _too_large(document))
         if reason := tolerance.kinds.get(str(_kind(document))):
             yield _problem(document, "not checked", unchecked=True, accepted=reason)
         elif _kind(document) in missing:
             yield missing[_kind(document)](document)
         else:
             yield from (_problem(document, told) for told in _objections(reports.get(document.text, ())))
+
+
+def _too_large(document: Document) -> Iterator[str]:
+    """What an object holds beyond what the API server takes, which no schema says."""
+    notes = document.annotations.items()
+    sizes = [("metadata.annotations", sum(len(f"{key}{text}".encode()) for key, text in notes), 1 << 18)]
+    if document.api_version == "v1" and document.kind in ("ConfigMap", "Secret"):
+        encoded, plain = ("data", "stringData") if document.kind == "Secret" else ("binaryData", "data")
+        packed = {key: "".join(str(text).split()) for key, text in mapping(document.data.get(encoded)).items()}
+        held = {key: len(text) * 3 // 4 - text.count("=") for key, text in packed.items()}
+        held |= {key: len(str(text).encode()) for key, text in mapping(document.data.get(plain)).items()}
+        sizes.append(("what it holds", sum(held.values()), 1 << 20))
+    for what, size, most in sizes:
+        if size > most:
+            yield f"{what} is {size} bytes, and the API server takes {most}"
 
 
 def _objections(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:

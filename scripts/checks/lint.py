@@ -335,10 +335,11 @@ def changelog_rules(chart: Chart, config: Config) -> Iterator[Finding]:
             if kind_of(word) not in KINDS:
                 message = f"### {word} is no kind of change, which is one of {kinds}"
                 yield Finding("warning", "changelog", message, config.changelog, line)
-        for entry in section.entries if section.version is None else ():
-            if not entry.kind:
-                message = f"an entry under no kind of change, which is one of {kinds}"
-                yield Finding("warning", "changelog", message, config.changelog, entry.line)
+        loose = [entry.line for entry in section.entries if not entry.kind and section.version is None]
+        if loose:
+            what = "an entry" if len(loose) == 1 else f"this and {len(loose) - 1} more entries"
+            message = f"{what} under no kind of change, which is one of {kinds}"
+            yield Finding("warning", "changelog", message, config.changelog, loose[0])
 
 
 def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Finding]) -> Iterator[Finding]:
@@ -353,7 +354,7 @@ def _kube_version(chart: Chart, known: Sequence[str], found: Callable[..., Findi
     if not admitted:
         yield found("error", f"kubeVersion {chart.kube_version!r} admits no known Kubernetes", "kubeVersion")
     elif "-" not in re.sub(r"\s-\s", " ", chart.kube_version):
-        message = f"kubeVersion {chart.kube_version!r} refuses vendor builds such as v1.33.4-gke.100; write 1.28.0-0"
+        message = f"with kubeVersion {chart.kube_version!r} helms such as 3.17 refuse v1.33.4-gke.100; write 1.28.0-0"
         yield found("warning", message, "kubeVersion")
 
 

@@ -138,10 +138,10 @@ def make_plan(
     bare = chart.path / "values.yaml"
     columns = [Values(column_name(chart, file), () if file == bare else (file,)) for file in chart.values_files]
     columns = columns or [Values("values.yaml" if bare.is_file() else "no values file")]
-    columns += (further := [Values(shown(file), (file,)) for file in values])
-    files = [file for column in columns for file in column.files]
-    demand_values(files)
-    for file in files:
+    further = tuple(values)
+    columns += (Values(shown(file), (file,)) for file in further)
+    demand_values(file for column in columns for file in column.files)
+    for file in further:
         read_yaml(file, ValuesError)
     check_sources(chart)
     versions = _versions(chart, known, kube_versions)

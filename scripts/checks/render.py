@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +51,17 @@ class Render:
 @dataclass(frozen=True)
 class Rendered:
     """The whole matrix. `refusals` are what the chart said where a further way stopped it, and `unreached` are
-    templates of which no render has an object."""
+    templates of which no render has an object. `unknown` are hooks for which helm left objects out."""
 
     renders: tuple[Render, ...]
     refusals: tuple[tuple[str, Spread], ...] = ()
     unreached: tuple[str, ...] = ()
+    unknown: tuple[tuple[str, Spread], ...] = ()
 
     def notes(self) -> tuple[str, ...]:
         told = [f"refused {where}: {message}" for message, where in self.refusals]
+        for hook, where in self.unknown:
+            told.append(f"helm leaves out each object with helm.sh/hook: {hook}, which it does not know ({where})")
         if self.unreached:
             told.append(f"no render has an object of {', '.join(self.unreached)}")
         return tuple(told)
@@ -90,7 +93,7 @@ def submitted(
         def one(cell: Cell, taken: Future[bool], whole: Future[Manifests] | None) -> Manifests:
             again = whole is not None and taken.result()
             leaves = again and defines
-            took = False
+            took, unknown = False, list[str]()
             try:
                 text = helm.template(
                     chart,
@@ -101,6 +104,7 @@ def submitted(
                     kube_version=cell.kube_version,
                     api_versions=plan.apis(cell),
                     definitions=not leaves,
+                    left_out=unknown.append,
                 )
                 took = True
             except (ChartError, ValuesError) as error:
@@ -110,7 +114,7 @@ def submitted(
             finally:
                 if whole is None:
                     taken.set_result(took)
-            found = parser.read(text)
+            found = replace(parser.read(text), unknown=tuple(unknown))
             return whole.result().leading(INSTALLED_FIRST).followed_by(found) if whole and leaves else found
 
         def inner(cell: Cell, older: Future[Manifests], newer: Future[Manifests]) -> Manifests:
@@ -150,6 +154,10 @@ def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:
             if bare and not cell.way and (isinstance(error, ValuesError) or _BY_TEMPLATE.search(error.message)):
                 hint = _ANOTHER if plan.through else NEEDS
             refusals.setdefault((borne, str(error)), (error, []))[1].append((cell.name, cell.kube_version))
+    unknown: dict[str, dict[tuple[str, str], None]] = {}
+    for one in renders:
+        for hook in one.manifests.unknown:
+            unknown.setdefault(hook, {})[one.values, one.kube_version] = None
     stopping = [(error, cells) for (borne, _), (error, cells) in refusals.items() if not borne]
     if stopping:
         told = [f"{error}\n  with:     {spread(cells)}" for error, cells in stopping]
@@ -158,6 +166,7 @@ def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:
         tuple(renders),
         tuple((error.message, spread(cells)) for error, cells in refusals.values()),
         _unreached(plan, renders),
+        tuple((hook, spread(cells)) for hook, cells in unknown.items()),
     )
 
 

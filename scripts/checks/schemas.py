@@ -155,7 +155,8 @@ class Schemas:
             if store is not None and found:
                 # As an address, so that a space or a percent sign in the cache's path stays what it is.
                 locations.append(f"{store.folder.resolve().as_uri()}/{TEMPLATE}")
-                sums |= {kind: store.sum(kind.file) for kind in found}
+                known = store.sums()
+                sums |= {kind: known.get(kind.file, "") for kind in found}
         return Prepared(tuple(locations), frozenset(missing | wanted), sums)
 
     def served_by(self, kind: Kind) -> tuple[str, ...]:
@@ -284,10 +285,6 @@ class Store:
         """Whether `name` was made before; it may have been damaged since."""
         return (self.folder / name).exists()
 
-    def sum(self, name: str) -> str:
-        """The checksum of `name`, which `ensure` has seen."""
-        return self._sums().get(name, "")
-
     def ensure(self, wanted: Mapping[str, Callable[[], Any]]) -> None:
         """Have each file of `wanted`, made where it is absent or not what was written. Raises ToolError."""
         if not self._unsound(wanted):
@@ -295,7 +292,7 @@ class Store:
         where = f"{self.folder} (or name another one: GATI_CACHE_DIR)"
         with writing(f"the schema cache {self.folder} cannot be written", where, error=ToolError), self._lock():
             unsound = self._unsound(wanted)  # another process may have made them
-            sums = self._sums()
+            sums = self.sums()
             for name in unsound:
                 if name in sums and self.holds(name):
                     self._say(f"the cached schema {name} is not what was written: making it anew")
@@ -305,7 +302,7 @@ class Store:
             self._write(_RECEIPT, json.dumps(sums, indent=1, sort_keys=True).encode())
 
     def _unsound(self, names: Iterable[str]) -> list[str]:
-        sums = self._sums()
+        sums = self.sums()
         return [name for name in names if sums.get(name, "none noted") != self._sum(name)]
 
     def _sum(self, name: str) -> str | None:
@@ -313,7 +310,8 @@ class Store:
             return _digest((self.folder / name).read_bytes())
         return None
 
-    def _sums(self) -> dict[str, str]:
+    def sums(self) -> dict[str, str]:
+        """The checksum of each file, as it was written."""
         with contextlib.suppress(OSError, ValueError):
             sums = json_read.load((self.folder / _RECEIPT).read_bytes())
             if isinstance(sums, dict):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scripts.chart.contents import INSTALLED_FIRST
 from scripts.checks.kubeconform import Kubeconform, Problem
 from scripts.checks.matrix import ASKED, SCHEMA_VERSION, Plan, Spread, read_plan, spans, spread
 from scripts.checks.render import Render, Rendered, render
@@ -17,8 +21,10 @@ from scripts.core.junit import Case, Suite, document
 from scripts.core.paths import shown
 from scripts.core.semver import minor
 from scripts.core.words import many, some
+from scripts.core.yaml_read import mapping_in
 from scripts.workspace import Workspace
 
+_SECRET = 1 << 20  # bytes that the API server takes in one
 _NOTHING = Case("renders nothing")
 
 
@@ -151,12 +157,33 @@ def validate(plan: Plan, rendered: Rendered, checker: Kubeconform) -> Validation
     for one in rendered.renders:
         by_version.setdefault(one.kube_version, []).append(one)
     verdicts = checker.judge({version: [one.manifests for one in some] for version, some in by_version.items()})
+    largest = max(rendered.renders, key=lambda one: sum(map(len, one.manifests.parts)), default=None)
+    unkept = tuple(_unkept(plan, largest)) if largest else ()
     checked = (
-        Checked(one.values, version, tuple(str(d.identity) for d in one.manifests), problems)
+        Checked(
+            one.values,
+            version,
+            tuple(str(d.identity) for d in one.manifests),
+            problems + (unkept if one is largest else ()),
+        )
         for version, several in by_version.items()
         for one, problems in zip(several, _borne(several, verdicts[version]), strict=True)
     )
     return Validation(plan, tuple(checked), rendered.notes(), rendered.unreached)
+
+
+def _unkept(plan: Plan, one: Render) -> Iterator[Problem]:
+    """That helm cannot keep the release: it does in a Secret, packed, with the chart but for the charts in that."""
+    text = "".join(document.text for document in one.manifests if not INSTALLED_FIRST.match(document.source))
+    own = {name: data for name, data in plan.contents.files.items() if "/charts/" not in name}
+    if len(text) + sum(map(len, own.values())) < _SECRET * 3 // 4:
+        return  # which is less than that however badly it can be packed
+    values = mapping_in(own.pop(f"{plan.chart.name}/values.yaml", b""))
+    files = {name: b64encode(data).decode() for name, data in own.items()}
+    size = len(b64encode(gzip.compress(json.dumps([text, values, files], default=str).encode())))
+    if size > _SECRET:
+        message = f"helm keeps the release in it, which takes {size} bytes, and the API server takes {_SECRET}"
+        yield Problem("", "Secret", f"sh.helm.release.v1.{plan.release}.v1", message)
 
 
 def _borne(renders: Sequence[Render], found: Sequence[tuple[Problem, ...]]) -> Iterator[tuple[Problem, ...]]:

@@ -113,8 +113,8 @@ def run_tests(lab: Lab, journal: Journal, rollout: Rollout, what: str) -> None:
 
 
 def _tests(lab: Lab, namespace: str) -> list[Document]:
-    """What `helm test` makes, as the installed release renders it: hooks of `test` and of the older `test-success`."""
-    return [hook for hook in lab.manifest(namespace, hooks=True) if {"test", "test-success"}.intersection(hook.hook)]
+    """What `helm test` makes, as the installed release renders it."""
+    return [hook for hook in lab.manifest(namespace, hooks=True) if "test" in hook.hook]
 
 
 def pods_of_tests(lab: Lab, namespace: str) -> list[Document]:

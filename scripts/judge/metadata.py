@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from scripts.chart.kubeversion import parse_constraint, supported
+from semver import Version
+
+from scripts.chart.kubeversion import parse_constraint, satisfied, supported
 from scripts.chart.source import ARTIFACT_HUB
 from scripts.core.errors import ChartError
 from scripts.core.semver import minor
@@ -85,7 +87,7 @@ def _kubernetes(old: Any, new: Any, known: Sequence[str]) -> tuple[Level, str]:
     if out := [minor for minor in lost if _number(minor) <= newest]:
         return "major", f"an installation on Kubernetes {_span(out)} cannot be upgraded"
     if vendors:
-        return "major", "builds of vendors, such as v1.33.4-gke.1036000, are refused"
+        return "major", "helms such as 3.17 refuse builds of vendors, such as v1.33.4-gke.1036000"
     if patches:
         return "major", f"an installation on Kubernetes {patches} cannot be upgraded"
     if lost:
@@ -100,26 +102,26 @@ def _number(minor: str) -> int:
 
 
 def _vendors(constraint: Any) -> bool:
-    """Whether a pre-release, as vendors number their builds, can be admitted."""
+    """Whether a pre-release, as vendors number their builds, is admitted by older helms too, which ask every part."""
     alternatives = parse_constraint(str(constraint)) if constraint else ((),)
-    return any(all(one.prerelease for one in alternative) for alternative in alternatives) or not constraint
+    return any(all(one.version.prerelease for one in alternative) for alternative in alternatives) or not constraint
 
 
 def _finer(old: Any, new: Any, minors: Collection[str]) -> str:
     """A patch release that `old` admits and `new` does not, though it admits others of the same of these minors."""
     sides = [parse_constraint(str(one)) if one else ((),) for one in (old, new)]
     named = {
-        (one.major or 0, one.minor or 0, (one.patch or 0) + step)
+        Version(one.version.major, one.version.minor, one.version.patch + step)
         for side in sides
         for alternative in side
         for one in alternative
         for step in (-1, 0, 1)
-        if one.minor is not None and (one.patch or 0) + step >= 0
+        if one.given > 1 and one.version.patch + step >= 0
     }
     for version in sorted(named):
-        was, now = (any(all(one.admits(version) for one in part) for part in side) for side in sides)
-        if was and not now and f"{version[0]}.{version[1]}" in minors:
-            return ".".join(map(str, version))
+        was, now = (satisfied(side, version) for side in sides)
+        if was and not now and minor(str(version)) in minors:
+            return str(version)
     return ""
 
 

@@ -127,7 +127,7 @@ def _events(document: Document) -> str:
 
 
 def _is_test(document: Document) -> bool:
-    return bool(document.hook) and document.hook <= {"test", "test-success", "test-failure"}
+    return document.hook == {"test"}
 
 
 # -- an object on both sides ----------------------------------------------------------------------

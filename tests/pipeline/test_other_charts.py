@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import random
 import re
 import shutil
 import signal
@@ -614,11 +615,12 @@ class TestDependencies:
         )  # who needs the library alone, needs nothing from elsewhere
 
 
+def hook(event: str) -> str:
+    return config_map("h").replace("{name: h}", f"{{name: h, annotations: {{helm.sh/hook: {event}}}}}")
+
+
 class TestObjects:
     def test_hooks_namespaces_and_kinds(self, cli: Cli, tmp_path: Path) -> None:
-        def hook(event: str) -> str:
-            return config_map("h").replace("{name: h}", f"{{name: h, annotations: {{helm.sh/hook: {event}}}}}")
-
         def placed(namespace: str) -> str:
             return config_map("p").replace("{name: p}", f"{{name: p, namespace: {namespace}}}")
 
@@ -631,6 +633,26 @@ class TestObjects:
         assert told.status == 1
         assert told.stdout.count("stands twice") == 1
         assert "is no object: it has no apiVersion and kind" in told.stdout
+
+    def test_a_hook_that_helm_does_not_know_is_told(self, cli: Cli, tmp_path: Path) -> None:
+        told = {"pre-instal": "pre-instal", "'post-install,'": "post-install,", "''": '""'}
+        objects = "---\n".join(map(hook, ("Pre-Install", *told)))
+        chart = write_chart(tmp_path / "hooked", "hooked", a=objects)
+        checked = cli("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+        assert "1 objects of 1 renders" in checked.fine()
+        for event in told.values():
+            left_out = f"note: helm leaves out each object with helm.sh/hook: {event}, which it does not know"
+            assert f"{left_out} (no values file for 1.30)" in checked.stderr
+
+    def test_a_release_that_helm_cannot_keep_is_refused(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(tmp_path / "heavy", "heavy", a=config_map("a"))
+        check = ("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
+        (chart / "noise").write_bytes(random.Random(1).randbytes(760_000))
+        cli(*check).fine()
+        (chart / "noise").write_bytes(random.Random(1).randbytes(800_000))
+        told = cli(*check)
+        assert told.status == 1
+        assert "Secret/sh.helm.release.v1.heavy.v1  helm keeps the release in it, which takes 107" in told.stdout
 
 
 class TestLint:

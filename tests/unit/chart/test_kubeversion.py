@@ -1,12 +1,15 @@
-"""The minors that a constraint admits are those for which helm would install the chart."""
+"""The versions that a constraint admits are those that helm takes, of Kubernetes and of dependencies."""
 
 from __future__ import annotations
 
+import json
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from scripts.chart.kubeversion import parse_constraint, supported
+from scripts.chart.kubeversion import admits, parse_constraint, supported
+from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ChartError
 from scripts.toolchain.finder import Toolchain
@@ -80,6 +83,35 @@ def test_a_patch_is_chosen_where_the_first_one_is_excluded(constraint: str, vers
 
 def test_no_constraint_admits_every_known_minor() -> None:
     assert supported(None, KNOWN) == tuple(f"{minor}.0" for minor in KNOWN)
+
+
+RANGES = [
+    *("1.2.3", "=1.2.3-rc.2", "v1.2.3-rc.2", "!=1.2.3", "!=1.2.3-rc.2", "1.x", "1.2.x-0", "!=1.2.x-0", "!=1.2"),
+    *("!=1-0", ">1.2", ">1.2-0", ">1.2.3-rc.2", ">=1.2.3-rc.2", ">= 1.2.3-0 < 2", ">=1.2.3 <2.0.0-0", "<=1.2"),
+    *("<=1-0", "<=*", "~1.2.3-rc.2", "~1.2-0", "~1-0", "~0.0.0", "~0.0.0-0", "^1.2.3-rc.2", "^0.0.3", "^0.2", "^0"),
+    *("^*", "*", "*-0", ">*", "^1.2.3 || ^2.0.0-0", "1.2.3 - 2.0.0", "1.2.3-0 - 2.0.0", "1.2.3+a", "01.2.3"),
+    *("1.2.3-01", "latest"),
+]
+VERSIONS = [
+    *("1.2.3", "1.2.3-rc.1", "1.2.3-rc.2", "1.2.3-rc.10", "1.2.4-rc.1", "1.2.4", "1.3.0-rc.1", "1.3.0", "0.0.0"),
+    *("2.0.0-rc.2", "2.0.0", "0.0.3", "0.0.4", "0.2.9", "0.3.0", "v1.2.3", "01.02.03", "1.2", "1.2.3+build.5"),
+]
+
+
+def test_the_same_versions_of_a_dependency_as_helm(runner: Runner, toolchain: Toolchain, tmp_path: Path) -> None:
+    pairs = [*product(RANGES, VERSIONS)]
+    entries = [{"name": f"d{number}", "version": constraint} for number, (constraint, _) in enumerate(pairs)]
+    facts = {"apiVersion": "v2", "name": "any", "version": "0.1.0", "dependencies": entries}
+    (tmp_path / "Chart.yaml").write_text(json.dumps(facts))
+    for number, (_, version) in enumerate(pairs):
+        folder = tmp_path / "charts" / f"d{number}"
+        folder.mkdir(parents=True)
+        (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: d{number}\nversion: {json.dumps(version)}\n")
+    argv = (toolchain.path("helm"), "dependency", "list", tmp_path, "--max-col-width", "0")
+    told = [line.split("\t") for line in runner.run(argv).stdout.splitlines()[1:] if line.startswith("d")]
+    taken = {name.strip() for name, *_, status in told if status.strip() == "unpacked"}
+    assert len(told) == len(pairs)
+    assert [pair for number, pair in enumerate(pairs) if admits(*pair) != (f"d{number}" in taken)] == []
 
 
 @pytest.mark.parametrize("constraint", ["", "hello", ">=", ">=1.30,", ">=1.2.3.4", "1.2 ||", ">=1.28 and more"])

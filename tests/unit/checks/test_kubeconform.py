@@ -243,3 +243,27 @@ class TestStore:
         (tmp_path / "store" / "receipt.json").write_text("{")
         ensure()
         assert len(made) == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "held"),
+    [
+        ("ConfigMap", {"data": {"a": "ä" * 500_000}, "binaryData": {"b": "AAAA" * 20_000}}, 1_060_000),
+        ("ConfigMap", {"data": {"a": "x" * 1_048_576}}, None),
+        ("Secret", {"data": {"a": "AAA=" * 349_525 + "\n", "b": "A" * 900_000}, "stringData": {"b": "x"}}, None),
+        ("Secret", {"data": {"a": "A" * 1_000_000}, "stringData": {"b": "x" * 300_000}}, 1_050_000),
+    ],
+)
+def test_no_more_data_than_the_api_server_takes(
+    real: Kubeconform, kind: str, parts: dict[str, Any], held: int | None
+) -> None:
+    told = f"{kind}/x: what it holds is {held} bytes, and the API server takes 1048576"
+    assert problems(real, document("v1", kind, **parts)) == [told] * (held is not None)
+
+
+def test_no_more_annotations_than_the_api_server_takes(real: Kubeconform) -> None:
+    text = json.dumps({"apiVersion": "v1", "kind": "ServiceAccount"})[:-1]
+    text += ', "metadata": {"name": "x", "annotations": {"a": "' + "x" * 262_143 + '%s"}}}'
+    assert problems(real, text % "") == []
+    told = "ServiceAccount/x: metadata.annotations is 262145 bytes, and the API server takes 262144"
+    assert problems(real, text % "x") == [told]

@@ -116,7 +116,7 @@ class TestChart:
             ('kubeVersion: ">=1.28.0-0"\n', "", "warning", None, "kubeVersion is missing"),
             ('">=1.28.0-0"', '"about 1"', "error", 6, "no version constraint"),
             ('">=1.28.0-0"', '">=1.99.0-0"', "error", 6, "admits no known Kubernetes"),
-            ('">=1.28.0-0"', '">=1.28.0"', "warning", 6, "refuses vendor builds"),
+            ('">=1.28.0-0"', '">=1.28.0"', "warning", 6, "helms such as 3.17 refuse v1.33.4-gke.100"),
             ("description: A chart\n", "description: x\nicon: file://a.svg\n", "warning", 6, "that somebody can open"),
             ("description: A chart\n", "description: x\nhome: here\n", "warning", 6, "that somebody can open"),
             ("license: Apache-2.0", "license: a b", "warning", 11, "SPDX"),
@@ -310,6 +310,7 @@ class TestChangelog:
             ("### Notes\n\n- It\n", ("warning", 5, "### Notes is no kind of change")),
             ("### Known issues\n", ("warning", 5, "### Known issues is no kind of change")),
             ("- It\n", ("warning", 5, "an entry under no kind of change")),
+            ("- It\n- That\n- More\n", ("warning", 5, "this and 2 more entries under no kind of change")),
         ],
     )
     def test_headings_are_kinds_of_change(
