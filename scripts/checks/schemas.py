@@ -447,6 +447,11 @@ def _with_definitions(schema: dict[str, Any], definitions: Mapping[str, Any]) ->
 def _slim(schema: Any, names: bool = False) -> Any:
     """`schema` without prose and extensions, references made local; `names` says that its keys are property names."""
     if isinstance(schema, dict):
+        several = schema.get("oneOf")
+        if not names and several and all(each.keys() == {"type"} for each in several):
+            # What is one of two types may be null, which is each of them and would not be one.
+            kinds = {"null", *(kind for each in several for kind in each["type"])}
+            schema = {"type": sorted(kinds, key=lambda kind: (kind != "null", kind))}
         return {
             key: _slim(value, names=not names and key in ("properties", "$defs"))
             if key != "$ref" or not isinstance(value, str)

@@ -245,6 +245,26 @@ class TestStore:
         assert len(made) == 5
 
 
+@pytest.mark.parametrize("version", ["1.25.0", "1.37.0"])
+@pytest.mark.parametrize(
+    ("surge", "limit", "told"), [(None, None, []), ("25%", "1", []), (1, 0.5, []), (True, [], ["x"])]
+)
+def test_a_null_is_nothing_where_a_number_or_a_text_may_stand(
+    real: Kubeconform, version: str, surge: object, limit: object, told: list[str]
+) -> None:
+    pod = {"containers": [{"name": "a", "image": "a", "resources": {"limits": {"cpu": limit}}}]}
+    spec = {
+        "selector": {"matchLabels": {"a": "b"}},
+        "strategy": {"rollingUpdate": {"maxSurge": surge}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": pod},
+    }
+    if told:
+        cpu = "spec.template.spec.containers[0].resources.limits.cpu: got array, want number or string"
+        told = ["spec.strategy.rollingUpdate.maxSurge: got boolean, want integer or string", cpu]
+    found = problems(real, document("apps/v1", "Deployment", spec=spec), version=version)
+    assert sorted(found) == [f"Deployment/x: {one}" for one in told]
+
+
 @pytest.mark.parametrize(
     ("kind", "parts", "held"),
     [
