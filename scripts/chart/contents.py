@@ -107,18 +107,16 @@ class Contents:
         found = [url.decode(errors="replace") for text in texts for url in _REMOTE.findall(text)]
         return tuple(dict.fromkeys(found))
 
-    def expected(self) -> tuple[str, ...]:
+    def expected(self) -> Iterator[str]:
         """The templates that some render should give an object of."""
         libraries = [
             name.removesuffix("Chart.yaml")
             for name, data in self.files.items()
             if re.fullmatch(r"[^/]+/(charts/[^/]+/)*Chart\.yaml", name) and mapping_in(data).get("type") == "library"
         ]
-        return tuple(
-            name
-            for name, text in self.templates.items()
-            if not name.startswith(tuple(libraries)) and renders(PurePosixPath(name).name, text)
-        )
+        for name, text in self.templates.items():
+            if not name.startswith(tuple(libraries)) and renders(PurePosixPath(name).name, text):
+                yield name
 
 
 def read_contents(folder: Path, name: str) -> Contents:

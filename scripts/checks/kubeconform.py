@@ -196,11 +196,11 @@ def _objections(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     if told := answers.get("statusInvalid"):
         yield from read_objections(told)
     if told := answers.get("statusError"):
-        twice = [
-            f"the key {key!r} stands twice, again in line {line} of the object: {_READ_IN_TWO_WAYS}"
-            for line, key in _TWICE.findall(told)
-        ]
-        yield from twice or [" ".join(told.split())]
+        if twice := _TWICE.findall(told):
+            (line, key), *others = twice
+            more = f", as do {len(others)} more" if others else ""
+            told = f"the key {key!r} stands twice, again in line {line} of the object{more}: {_READ_IN_TWO_WAYS}"
+        yield " ".join(told.split())
 
 
 def read_objections(message: str) -> tuple[str, ...]:

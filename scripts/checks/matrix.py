@@ -257,7 +257,7 @@ def _library(chart: Chart) -> str:
         return ""
     contents = read_contents(chart.path, chart.name)
     helpers = any("/_" in name for name in contents.templates)
-    return "has helpers alone" if helpers and not contents.expected() else ""
+    return "has helpers alone" if helpers and not any(contents.expected()) else ""
 
 
 def _test_chart(library: Chart, config: Config) -> Chart | None:

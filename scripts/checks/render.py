@@ -24,7 +24,8 @@ from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.workspace import Workspace
 
-_BY_TEMPLATE = re.compile(r"/templates/\S+:\d+: ")  # what a template says of values, and no text that is no YAML
+# What a template says of values, and no template or text of it that cannot be read.
+_BY_TEMPLATE = re.compile(r"/templates/\S+:\d+: .* at <", re.DOTALL)
 _ANOTHER = "give that chart of tests values (ci/NAME-values.yaml in it), or name another: test_chart in [tool.gati]"
 NEEDS = "where it cannot do without values, give some: values in gati.toml, ci/NAME-values.yaml, --values in most tasks"
 

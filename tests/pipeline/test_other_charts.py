@@ -387,6 +387,13 @@ class TestValuesSets:
         assert places["say one"] == ("one.yaml", 4)
         assert places["say two"] == ("two.yaml", 4)
 
+    def test_a_template_that_cannot_be_read_is_none_that_wants_values(self, cli: Cli, tmp_path: Path) -> None:
+        chart = write_chart(tmp_path / "broken", "broken", a="a: {{ .Values.some-key }}\n")
+        told = cli("template", "--chart", chart).refused("templates/a.yaml:1: bad character U+002D '-'")
+        assert "give some" not in told
+        (chart / "templates" / "a.yaml").write_text("a: {{ .Values.some.key }}\n")
+        cli("template", "--chart", chart).refused("nil pointer", "where it cannot do without values, give some")
+
 
 class TestCapabilities:
     def test_the_kinds_of_the_minor_are_served(self, cli: Cli, tmp_path: Path) -> None:

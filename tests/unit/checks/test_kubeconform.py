@@ -162,6 +162,9 @@ class TestNothingIsSkipped:
             "ConfigMap/x: the key 'data' stands twice, again in line 5 of the object: "
             "helm takes the last one, Flux and kustomize refuse it"
         ]
+        text += "immutable: true\nimmutable: false\n"
+        (told,) = problems(real, text)
+        assert "line 5 of the object, as do 1 more: helm takes" in told
 
     def test_a_repeated_object_and_one_without_a_name(self, real: Kubeconform) -> None:
         twice = document("v1", "ConfigMap")
