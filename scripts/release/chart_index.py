@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urljoin
 
 import yaml
@@ -26,6 +27,10 @@ INDEX = "index.yaml"
 _BRANCH = "git:"
 _PATIENCE = 60.0  # seconds to wait for another one that writes the same index
 _EMPTY = "apiVersion: v1\nentries: {}\n"
+_BLOCK = re.compile(r"^entries:[ \t]*(?:#.*)?\r?\n(?:[ \t]*(?:#.*)?\r?\n)*?(?=(?P<columns> +)[^\s#-])", re.MULTILINE)
+_KEY = re.compile(r"""(?P<quote>["']?)(?P<name>[\w.-]+)(?P=quote):\s*(?:#.*)?""")
+_ALIAS = re.compile(r"[:-] +\*[\w-]")  # of what may stand anywhere
+_NEXT = re.compile(r"^(?:[^\s#-]|---)", re.MULTILINE)  # after the entries
 
 
 @dataclass(frozen=True)
@@ -34,16 +39,13 @@ class Index:
 
     store: Store
     url: str
-
-    @property
-    def name(self) -> str:
-        return "index"
+    name: ClassVar[str] = "index"
 
     def look(self, what: Announced) -> Step:
         """What the index, and the file it leads to, have of the version."""
         index, archive = self.store.read(INDEX), what.package.path.name
         ours, there = f"sha256:{what.package.sha256}", self.store.read(archive)
-        entry = _entry(self._entries(index), what.package.name, what.package.version)
+        entry = _entry(self._entries(index, what), what.package.version)
         if entry is not None and _digest(entry) != ours:
             return self._different(f"the entry {what.package.version}", _digest(entry) or "no digest", ours)
         if there is not None and there != what.archive:
@@ -51,45 +53,47 @@ class Index:
         if entry is None:
             self._with(index, what)  # which refuses an index of a form that cannot be added to
         beside = [str(url) for url in (entry or {}).get("urls") or []]
-        if entry is None or (there is None and urljoin(self.url, archive) in beside):
+        if entry is None or (self._lacking(what) and urljoin(self.url, archive) in beside):
             self.store.demand_free()
             return Step(self.name, "absent", f"add {what.package.title} to {INDEX} of {self.store.shown}")
         return Step(self.name, "same", f"{INDEX} of {self.store.shown} has {ours[:19]}")
 
     def announce(self, what: Announced) -> str:
-        """Put the archive where the index leads to, then the entry into the index."""
-        index, archive = self.store.read(INDEX), what.package.path.name
-        files = {archive: what.archive}
-        if _entry(self._entries(index), what.package.name, what.package.version) is None:
+        """Put the archive, with its `.prov`, where the index leads to, then the entry into the index."""
+        index, files = self.store.read(INDEX), self._lacking(what)
+        before = {**dict.fromkeys(files), INDEX: index}
+        if _entry(self._entries(index, what), what.package.version) is None:
             files[INDEX] = self._with(index, what).encode()
-        before = {archive: self.store.read(archive), INDEX: index}
         left = self.store.write(before, files)
         return f"added {what.package.version} to {INDEX} of {self.store.shown}" + (f"; then: {left}" if left else "")
 
-    def _entries(self, index: bytes | None) -> Mapping[str, Any]:
-        """The entries by chart. Raises ReleaseError for what is no index."""
+    def _lacking(self, what: Announced) -> dict[str, bytes]:
+        """What helm fetches by the entry and is not there: the archive, and its `.prov`, of which any is as good."""
+        fetched = ((name, data) for name, data in what.files().items() if name.endswith((".tgz", ".prov")))
+        return {name: data for name, data in fetched if self.store.read(name) is None}
+
+    def _entries(self, index: bytes | None, what: Announced) -> list[dict[str, Any]]:
+        """Those of the chart. Raises ReleaseError for what is no index."""
         try:
-            content = load(index) if index and index.strip() else {"entries": {}}
-        except yaml.YAMLError as error:
+            text = "".join(_parted((index or b"").decode(), what.package.name)[::2])
+            content = load(text) if text.strip() else {"entries": {}}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise self._broken(str(error).splitlines()[0]) from None
         entries = content.get("entries", ()) if isinstance(content, dict) else ()
-        whole = isinstance(entries, dict | None) and all(
-            isinstance(some, list | None) and all(isinstance(one, dict) for one in some or [])
-            for some in (entries or {}).values()
-        )
-        if not whole:
+        found = (entries or {}).get(what.package.name) if isinstance(entries, dict | None) else ()
+        if not isinstance(found, list | None) or not all(isinstance(one, dict) for one in found or []):
             raise self._broken("a list of versions for each chart under `entries` is expected")
-        return dict(entries or {})
+        return found or []
 
     def _with(self, index: bytes | None, what: Announced) -> str:
         """`index` with the entry of the version first among those of its chart, and no other line changed."""
-        name, entry, entries = what.package.name, self._made(what), self._entries(index)
+        name, entry, entries = what.package.name, self._made(what), self._entries(index, what)
         text = index.decode() if index and index.strip() else _EMPTY
-        wanted = {**entries, name: [entry, *(entries.get(name) or [])]}
-        with contextlib.suppress(yaml.YAMLError):
-            fresh = _inserted(text, name, entry)
-            if load(fresh) == {**load(text), "entries": wanted}:
-                return fresh
+        head, before, own, after, tail = _parted(text, name)
+        with contextlib.suppress(yaml.YAMLError, StopIteration):  # the latter of entries that are merged into it
+            known, fresh = load(head + own + tail), _inserted(head + own + tail, name, entry)
+            if load(fresh) == {**known, "entries": {**(known["entries"] or {}), name: [entry, *entries]}}:
+                return head + before + fresh[len(head) : len(fresh) - len(tail)] + after + tail
         raise ReleaseError(
             f"{INDEX} of {self.store.shown} cannot be added to without writing it anew",
             expected="the form in which helm writes it: a list of versions below each chart, in block style",
@@ -118,40 +122,58 @@ class Index:
         return ReleaseError(f"{what} is no index of a chart repository", found=found, run=f"mend {what}", code=REFUSED)
 
 
-def _entry(entries: Mapping[str, Any], chart: str, version: str) -> Mapping[str, Any] | None:
-    return next((one for one in entries.get(chart) or [] if str(one.get("version")) == version), None)
+def _entry(entries: Iterable[dict[str, Any]], version: str) -> dict[str, Any] | None:
+    return next((one for one in entries if str(one.get("version")) == version), None)
 
 
-def _digest(entry: Mapping[str, Any]) -> str:
+def _digest(entry: dict[str, Any]) -> str:
     """The digest of an entry; helm writes it without the algorithm."""
     return f"sha256:{str(entry.get('digest') or '').removeprefix('sha256:')}"
+
+
+def _parted(text: str, chart: str) -> tuple[str, str, str, str, str]:
+    """An index in five: its head, charts before ours, ours (where it is none, the first), charts after it, and the end.
+
+    The others are not to be read, which may be many MiB. Of another form than helm's, all of it is the third.
+    Raises yaml.YAMLError where a chart stands there twice.
+    """
+    whole, begin, places = ("", "", text, "", ""), _BLOCK.search(text), dict[str, int]()
+    if begin is None:
+        return whole
+    end = _NEXT.search(text, begin.end())
+    bottom = end.start() if end else len(text)
+    for line in re.compile(f"^{begin['columns']}([^\\s#-].*)", re.MULTILINE).finditer(text, begin.end(), bottom):
+        if (key := _KEY.fullmatch(line[1])) is None:
+            return whole
+        if key["name"] in places:
+            raise yaml.YAMLError(f"{key['name']} stands under entries twice")
+        places[key["name"]] = line.start()
+    at, starts = [*places].index(chart) if chart in places else 0, [*places.values(), bottom]
+    cuts = (0, starts[0], starts[at], starts[at + 1], bottom, len(text))
+    head, before, own, after, tail = (text[one:other] for one, other in pairwise(cuts))
+    return whole if _ALIAS.search(own) else (head, before, own, after, tail)
 
 
 def _inserted(text: str, chart: str, entry: dict[str, Any]) -> str:
     """`text` with `entry` below its chart, in the columns that the others stand in."""
     end = "\r\n" if "\r\n" in text else "\n"
     node: Any = compose(text)
-    pair: Any = next((pair for pair in node.value if pair[0].value == "entries"), None)
-    if pair is None:
-        raise yaml.YAMLError("they are merged into the index from elsewhere")
-    key, entries = pair
-    known = {one.value: (one, own) for one, own in entries.value} if isinstance(entries, yaml.MappingNode) else {}
-    place, own = known.get(chart, (entries, None))
-    at, column, replaced, title = place.start_mark, entries.start_mark.column, own is not None, ""
+    key, entries = next(pair for pair in node.value if pair[0].value == "entries")
+    known = {one.value: own for one, own in entries.value} if isinstance(entries, yaml.MappingNode) else {}
+    own, lines = known.get(chart), text.splitlines(keepends=True)
+    at, column, title, empty = entries.start_mark, entries.start_mark.column, "", own
     if not known:  # `entries: {}`, or nothing after it
-        at, replaced = key.start_mark, True
-        column, title = at.column + 2, f"{' ' * at.column}entries:{end}"
+        column, empty = key.start_mark.column + 2, entries
     if isinstance(own, yaml.SequenceNode) and own.value:
-        at, replaced = own.value[0].start_mark, False
+        at, empty = own.value[0].start_mark, None
         column = at.column - 2
-    else:
+    if empty is not None:  # its line goes on without it, and with what is said beside it
+        at, line = empty.start_mark, lines[empty.start_mark.line]
+        title = f"{line[: at.column].rstrip()}{line[empty.end_mark.column :].rstrip()}{end}"
+    if own is None:
         title += f"{' ' * column}{chart}:{end}"
-    lines = text.splitlines(keepends=True)
-    return "".join([*lines[: at.line], title, *_block(entry, column, end), *lines[at.line + replaced :]])
-
-
-def _block(entry: dict[str, Any], column: int, end: str) -> list[str]:
-    return [f"{' ' * column if line else ''}{line}{end}" for line in dump([entry]).splitlines()]
+    block = (f"{' ' * column if line else ''}{line}{end}" for line in dump([entry]).splitlines())
+    return "".join([*lines[: at.line], title, *block, *lines[at.line + (empty is not None) :]])
 
 
 # -- where the files are -----------------------------------------------------------------------------

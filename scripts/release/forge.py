@@ -179,7 +179,7 @@ class Forge:
             if one.digest.startswith("sha256:"):
                 same = one.digest == f"sha256:{sha256(content)}"
             else:
-                same = one.size in (None, len(content)) and talk.content(one.url, len(content)) == content
+                same = one.size in (None, len(content)) and talk.content(one.url) == content
             if not same:
                 return True
         return False
@@ -256,9 +256,9 @@ class Talk:
         """The same with `value` as JSON."""
         return self.ask(method, url, content=("application/json", json.dumps(value).encode()))
 
-    def content(self, url: str, size: int) -> bytes | None:
+    def content(self, url: str) -> bytes | None:
         """A file; None where there is none."""
-        answer = self._send("GET", url, accept="application/octet-stream", limit=max(size, 1 << 16))
+        answer = self._send("GET", url, accept="application/octet-stream", limit=_LARGEST)
         if answer.status == 404:
             return None
         if answer.status != 200:
@@ -474,7 +474,7 @@ class GitLab(Forge):
     def _keep(self, talk: Talk, what: Announced, name: str) -> None:
         """Put a file among the generic packages, where it is not there; they would keep both."""
         url, content = self._kept(what, name), what.files()[name]
-        there = talk.content(url, max(len(content), _LARGEST))
+        there = talk.content(url)
         if there is None:
             talk.ask("PUT", url, content=(_type_of(name), content))
         elif there != content:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from scripts.chart.manifest_digest import MANIFEST_TYPE, descriptor
 from scripts.core import json_read
@@ -36,10 +37,7 @@ class Hub:
     content: bytes
     registry: Registry | None
     store: Store | None
-
-    @property
-    def name(self) -> str:
-        return "artifacthub"
+    name: ClassVar[str] = "artifacthub"
 
     def look(self, what: Announced) -> Step:
         """Which places lack the file, or have an older one; one of another repository's is refused."""

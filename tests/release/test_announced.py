@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,9 +22,11 @@ import yaml
 
 from scripts.chart.source import read_chart
 from scripts.core.errors import OUTSIDE, REFUSED, ConfigError, GitError, ReleaseError
+from scripts.core.yaml_read import load
 from scripts.present import after_release
 from scripts.registry.client import connect
 from scripts.registry.embedded import embedded, registry_for
+from scripts.release import chart_index
 from scripts.release.announce import Announced
 from scripts.release.chart_index import Folder, Index
 from scripts.release.forge import read_forge
@@ -266,10 +269,11 @@ class TestForge:
         place.announce(what)
         assert forge.latest()[-1]["tag_name"] == latest
 
-    def test_other_content_is_refused(self, place: Place, what: Announced, forge: Any) -> None:
+    @pytest.mark.parametrize("more", [0, 1 << 17])
+    def test_other_content_is_refused(self, place: Place, what: Announced, forge: Any, more: int) -> None:
         place.announce(what)
         for name in forge.files:
-            forge.files[name] = bytes(len(forge.files[name]))
+            forge.files[name] = bytes(len(forge.files[name]) + more)
         seen = place.look(what)
         assert seen.state == "different"
         assert isinstance(seen.refusal, ReleaseError)
@@ -447,6 +451,9 @@ class TestIndex:
             "apiVersion: v1\nentries:\n  demo: []\n",
             "apiVersion: v1\nentries:\n  demo: null\n  zoo:\n  - version: 1.0.0\n",
             "apiVersion: v1\nentries: ~\n",
+            "entries: {} # filled by a release\n# the end\n",
+            "entries: # none\n# not yet\n",
+            "entries: # all\n  zoo: # the animals\n  - version: 1.0.0\n  demo: [] # taken away\n",
             "apiVersion: v1\nentries:\n    zoo:\n    - version: 1.0.0\n",
             "\ufeffapiVersion: v1\nentries:\n  demo:\n  - version: 1.0.0\n",
             "apiVersion: v1\r\nentries:\r\n  demo:\r\n  - version: 1.0.0\r\n    urls: [x]\r\n",
@@ -459,10 +466,35 @@ class TestIndex:
         before = (yaml.safe_load(text) or {}).get("entries") or {}
         index = Index(Folder(pages), "")
         index.announce(what)
-        entries = yaml.safe_load((pages / "index.yaml").read_text())["entries"]
+        after = (pages / "index.yaml").read_text()
+        entries = yaml.safe_load(after)["entries"]
+        assert all(said in after for said in re.findall("#.*", text))
         assert entries["demo"][0]["version"] == "1.2.0"
         assert entries["demo"][1:] == (before.get("demo") or [])
         assert index.look(what).state == "same"
+
+    @pytest.mark.parametrize("own", ["", "  demo:\n  - version: 1.0.0\n"])
+    @pytest.mark.parametrize("place", [0, 1, 2])
+    def test_of_a_large_index_the_charts_of_others_are_not_read(
+        self, what: Announced, pages: Path, monkeypatch: pytest.MonkeyPatch, own: str, place: int
+    ) -> None:
+        others = [f"  {name}:\n" + 500 * "  - version: 1.0.0\n" for name in ("a", "b")]
+        text = "".join(["entries:\n", *others[:place], own, *others[place:], "generated: x\n"])
+        pages.mkdir()
+        (pages / "index.yaml").write_text(text)
+        read: list[str] = []
+
+        def noted(part: str) -> Any:
+            read.append(part)
+            return load(part)
+
+        monkeypatch.setattr(chart_index, "load", noted)
+        Index(Folder(pages), "").announce(what)
+        assert max(map(len, read)) < 0.6 * len(text)
+        after, before = (yaml.safe_load(one) for one in ((pages / "index.yaml").read_text(), text))
+        (added, *rest) = after["entries"].pop("demo")
+        assert (added["version"], rest) == ("1.2.0", before["entries"].pop("demo", []))
+        assert after == before
 
     @pytest.mark.parametrize("text", ["72225e2", "0o17", "1_000", "y", "12:30", "2026-11-25"])
     def test_a_text_that_may_be_taken_for_a_number_is_read_by_helm_as_a_text(
@@ -483,6 +515,10 @@ class TestIndex:
             ("x: &x\n  entries: {}\n<<: *x\n", "cannot be added to without writing it anew"),
             ("apiVersion: v1\nentries:\n  zoo: &z\n  - version: 1.0.0\n  demo: *z\n", "cannot be added to without"),
             ("a: [", "is no index of a chart repository"),
+            (
+                "entries:\n  demo:\n  - version: 1.0.0\n  zoo:\n  - version: 1.0.0\n  demo:\n  - version: 0.9.0\n",
+                "is no index of a chart repository",
+            ),
             ("[]", "is no index of a chart repository"),
             ("apiVersion: v1\nentries: 3\n", "is no index of a chart repository"),
             ("apiVersion: v1\nentries:\n  demo:\n  - version: 1.2.0\n    digest: '00'\n", "has other content"),

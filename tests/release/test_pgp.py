@@ -20,6 +20,7 @@ from scripts.registry.embedded import registry_for
 from scripts.release.pgp import fault_of_prov, with_prov
 from scripts.release.proof import Demand, prove
 from tests.release.conftest import Project
+from tests.release.test_announced import helm, served
 
 PASSPHRASE = "open, sesame"
 pytestmark = pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg")
@@ -98,6 +99,21 @@ def test_helm_pulls_and_verifies_what_was_released(signing: Project, keys: Keys,
             refused.demand()
         with connect(registry) as client:
             assert client.versions("demo") == ("1.2.0",)
+
+
+def test_helm_verifies_what_it_pulls_from_an_index(signing: Project, keys: Keys, tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    indexed = Project(signing.work.having(chart_index=str(pages)))
+    indexed.release()
+    assert set(indexed.plan().values()) == {"same"}
+    with served(pages) as url:
+        words = ("pull", "demo", "--repo", url, "--verify", "--keyring", str(keys.own))
+        assert "Signed by: tester@example.org" in helm(indexed, tmp_path, *words)
+    prov = pages / "demo-1.2.0.tgz.prov"
+    prov.write_bytes(b"another one, by whom the index is of")
+    assert set(indexed.plan().values()) == {"same"}
+    prov.unlink()
+    assert indexed.plan()["index"] == "absent"
 
 
 def test_a_prov_that_was_changed_or_is_of_something_else_is_refused(signing: Project, keys: Keys) -> None:
