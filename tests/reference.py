@@ -40,6 +40,7 @@ VARIABLES = {
     "DOCKER_DEFAULT_PLATFORM, BUILDX_BUILDER": "Passed over: images are of the engine's platform, and built by it.",
     "KUBECONFIG": "The clusters of `--kube-context`, as for kubectl.",
     "HELM_DEBUG, HELM_KUBE..., HELM_NAMESPACE": "Passed over: flags say all that helm is to do.",
+    "HELM_DRIVER, HELM_MAX_HISTORY": "As for helm; passed over by the smoke test, whose releases do not last.",
     "COMPOSE_..., GIT_TRACE..., K6_..., KIND_EXPERIMENTAL_PROVIDER, KUBERC": "The same of those programs.",
     "TMPDIR": "Where temporary files are.",
     "XDG_CACHE_HOME": "Where the user's caches are, `cache_dir` among them; passed over where it is no whole path.",

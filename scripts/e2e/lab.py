@@ -127,6 +127,10 @@ class Lab:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _namespaces: list[str] = field(default_factory=list, repr=False)
 
+    def __post_init__(self) -> None:
+        for name in ("HELM_DRIVER", "HELM_MAX_HISTORY"):  # a user's, and meant for releases that last
+            self.runner.withhold(name)
+
     def every_node(self) -> contextlib.AbstractContextManager[object]:
         """A time in which no scenario closes a node, for who counts on all of them; several may have it at once."""
         return self._shares

@@ -59,6 +59,12 @@ def lab(cluster: Cluster) -> Lab:
     return replace(made, deadline=0)
 
 
+def test_its_releases_are_kept_as_it_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HELM_DRIVER", "HELM_MAX_HISTORY"):
+        monkeypatch.setenv(name, "1")
+    assert not lab(Cluster()).runner.run(("sh", "-c", "echo $HELM_DRIVER$HELM_MAX_HISTORY")).stdout.strip()
+
+
 def deployment(wanted: int, **status: int) -> dict[str, Any]:
     numbers = {
         "readyReplicas": wanted,
