@@ -181,8 +181,8 @@ def _unkept(plan: Plan, one: Render) -> Iterator[Problem]:
     values = mapping_in(own.pop(f"{plan.chart.name}/values.yaml", b""))
     files = {name: b64encode(data).decode() for name, data in own.items()}
     size = len(b64encode(gzip.compress(json.dumps([text, values, files], default=str).encode())))
-    if size > _SECRET:
-        message = f"helm keeps the release in it, which takes {size} bytes, and the API server takes {_SECRET}"
+    if size > _SECRET * 1.01:  # helm packs some noise to half a percent less
+        message = f"helm keeps the release in it, which takes about {size} bytes, and the API server takes {_SECRET}"
         yield Problem("", "Secret", f"sh.helm.release.v1.{plan.release}.v1", message)
 
 
