@@ -198,7 +198,7 @@ def _objections(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     if told := answers.get("statusError"):
         if twice := _TWICE.findall(told):
             (line, key), *others = twice
-            more = f", as do {len(others)} more" if others else ""
+            more = f", and {len(others)} more" if others else ""
             told = f"the key {key!r} stands twice, again in line {line} of the object{more}: {_READ_IN_TWO_WAYS}"
         yield " ".join(told.split())
 

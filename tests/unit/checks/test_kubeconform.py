@@ -164,7 +164,7 @@ class TestNothingIsSkipped:
         ]
         text += "immutable: true\nimmutable: false\n"
         (told,) = problems(real, text)
-        assert "line 5 of the object, as do 1 more: helm takes" in told
+        assert "line 5 of the object, and 1 more: helm takes" in told
 
     def test_a_repeated_object_and_one_without_a_name(self, real: Kubeconform) -> None:
         twice = document("v1", "ConfigMap")
