@@ -571,6 +571,8 @@ class Repository:
         """What to run after a git that ended with the words `said`."""
         if "tell me who you are" in said:
             return _WHO
+        if "not a tree object" in said:  # which is how it names one that is lost
+            return "git fsck"
         if "promisor remote" in said:
             return f"make the remote of this partial clone reachable, then {SAME_COMMAND}"
         if (tag := _NOWHERE.search(said)) is not None:

@@ -296,6 +296,13 @@ def test_a_file_whose_content_is_lost_is_not_taken_for_none(repository: Reposito
     with pytest.raises(GitError, match=f"{lost} is missing in") as told:
         repository.file_at(str(repository.commit()), repository.root / "other")
     assert told.value.run == "git fsck"
+    git(repository.root, "rm", "--quiet", "--cached", "other")
+    git(repository.root, "commit", "--quiet", "--message", "Without it")
+    lost = git(repository.root, "rev-parse", "HEAD^^{tree}")
+    (repository.root / ".git/objects" / lost[:2] / lost[2:]).unlink()
+    with pytest.raises(GitError, match="git ls-tree failed") as told:
+        Repository(repository.root, Runner()).file_at(git(repository.root, "rev-parse", "HEAD^"), repository.root / "x")
+    assert told.value.run == "git fsck"
 
 
 def test_a_commit_takes_the_named_files_only(repository: Repository) -> None:
