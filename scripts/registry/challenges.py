@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from scripts.core.command import PASSWORD
 from scripts.core.errors import SAME_COMMAND, RegistryError, ToolError
-from scripts.registry.credentials import USERNAME
+from scripts.registry.credentials import IN_ENVIRONMENT
 from scripts.registry.proxies import address_in
 from scripts.registry.reference import Registry
 from scripts.registry.transport import Answer, Transport, shown_url
@@ -89,7 +88,7 @@ def authorize(transport: Transport, registry: Registry, answer: Answer, scope: s
 def refused(registry: Registry, answer: Answer) -> RegistryError:
     """Says that the login, or that there is none, is not enough for `answer`."""
     host, login = registry.host, registry.credentials
-    wanted, again = f"a login; or {USERNAME} and {PASSWORD}", f"{registry.login_command}, then {SAME_COMMAND}"
+    wanted, again = f"a login; or {IN_ENVIRONMENT}", f"{registry.login_command}, then {SAME_COMMAND}"
     if login is None and (why := registry.login_failure) is not None:
         return RegistryError(
             f"{host} asks for a login, and none can be looked up",

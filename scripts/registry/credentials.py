@@ -18,6 +18,7 @@ from scripts.core.command import PASSWORD, Runner
 from scripts.core.errors import CommandTimeout, ConfigError, RegistryError, ReleaseError
 
 USERNAME = "GATI_REGISTRY_USERNAME"
+IN_ENVIRONMENT = f"{USERNAME} and {PASSWORD}"
 _DOCKER_HUB = "https://index.docker.io/v1/"  # what docker calls docker.io in its file
 _HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 _HELPER = 20.0  # seconds for a credential helper, which may ask a server, or somebody to unlock a keychain
@@ -49,11 +50,11 @@ def login_in_environment(environ: Mapping[str, str]) -> Credentials | None:
         given, other = (USERNAME, PASSWORD) if username else (PASSWORD, USERNAME)
         raise ConfigError(
             "half a registry login is in the environment",
-            expected=f"{USERNAME} and {PASSWORD}",
+            expected=IN_ENVIRONMENT,
             found=f"only {given}",
             run=f"set {other}, or unset {given}",
         )
-    return Credentials(username, password, f"{USERNAME} and {PASSWORD}")
+    return Credentials(username, password, IN_ENVIRONMENT)
 
 
 def find_credentials(

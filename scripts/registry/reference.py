@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scripts.core.command import PASSWORD
 from scripts.core.config import demand_no_login
 from scripts.core.errors import REFUSED, ConfigError, RegistryError, ReleaseError
-from scripts.registry.credentials import Credentials
+from scripts.registry.credentials import IN_ENVIRONMENT, USERNAME, Credentials
 
 _PREFIX = re.compile(
     r"^(?i:oci)://(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:]*:[0-9a-fA-F:.]*\])(?::(?P<port>\d{0,9}))?(?:/.*)?$"
@@ -105,8 +106,10 @@ class Registry:
 
     @property
     def login_command(self) -> str:
-        """What to run for a login that helm and we find."""
-        return shlex.join(["helm", "registry", "login", self.host, *self.flags])
+        """What to run for a login that helm and we find, once none in the environment goes before it."""
+        first = self.credentials is not None and self.credentials.source == IN_ENVIRONMENT
+        unset = f"unset {USERNAME} {PASSWORD} && " if first else ""
+        return unset + shlex.join(["helm", "registry", "login", self.host, *self.flags])
 
     def repository(self, chart_name: str) -> str:
         """The repository of a chart. Raises RegistryError where its name cannot be one."""

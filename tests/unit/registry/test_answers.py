@@ -10,10 +10,11 @@ from typing import cast
 
 import pytest
 
+from scripts.core.command import PASSWORD
 from scripts.core.errors import SAME_COMMAND, ConfigError, RegistryError
 from scripts.registry.challenges import refused
 from scripts.registry.client import Client, _like_a_registry, _says_unknown
-from scripts.registry.credentials import Credentials
+from scripts.registry.credentials import USERNAME, Credentials, login_in_environment
 from scripts.registry.failures import BrokenTls, Busy, NoTls, Transient
 from scripts.registry.reference import Registry
 from scripts.registry.transport import Answer, Transport, _ready
@@ -179,6 +180,10 @@ def test_who_may_not_push_hears_what_helps(words: str, run: str) -> None:
         (
             Registry("oci://a.example/x", ca_file=Path("c a"), cert_file=Path("c"), key_file=Path("k")),
             "helm registry login a.example --ca-file 'c a' --cert-file c --key-file k",
+        ),
+        (
+            Registry("oci://a.example/x", credentials=login_in_environment({USERNAME: "me", PASSWORD: "old"})),
+            f"unset {USERNAME} {PASSWORD} && helm registry login a.example",  # or those would be taken again
         ),
     ],
 )
