@@ -719,14 +719,14 @@ def _all() -> Iterator[Mutation]:
         "major",
         "schema revisionHistoryLimit",
         "who has more is refused",
-        schema(lambda s: keys(s, "revisionHistoryLimit").update(maximum=10)),
+        schema(lambda s: keys(s, "revisionHistoryLimit")["anyOf"][0].update(maximum=10)),
     )
     yield one(
         "a maximum raised",
         "minor",
         "schema revisionHistoryLimit",
         "more is taken",
-        schema(lambda s: keys(s, "revisionHistoryLimit").update(maximum=5000)),
+        schema(lambda s: keys(s, "revisionHistoryLimit")["anyOf"][0].update(maximum=5000)),
     )
     yield one(
         "a pattern added",

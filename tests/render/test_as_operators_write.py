@@ -20,6 +20,8 @@ HELMS = ("helm", "helm3")
 # What no refusal may hold: the words of Go in place of a key.
 RAW = ("nil pointer", "error calling", "can't iterate", "wrong type", "interface {}")
 
+IMAGE = 'image: "ghcr.io/gati-gateway/gati-ingress'
+
 # A values file and the lines that it stands for.
 FILES: list[tuple[str, str]] = [
     # Numbers, booleans and texts of a configuration.
@@ -39,6 +41,7 @@ FILES: list[tuple[str, str]] = [
     ("ingress: {image: {tag: 1.2.3}}", 'image: "ghcr.io/gati-gateway/gati-ingress:1.2.3"'),
     ("ingress: {image: {tag: 2024-01-15}}", 'image: "ghcr.io/gati-gateway/gati-ingress:2024-01-15"'),
     ("ingress: {image: {tag: null}}", 'image: "ghcr.io/gati-gateway/gati-ingress:1.0.0"'),
+    (f"ingress: {{image: {{digest: 'sha512:{'0a' * 64}'}}}}", f'{IMAGE}@sha512:{"0a" * 64}"'),
     ("ingress: {image: {repository: 'localhost:5000/gati'}}", 'image: "localhost:5000/gati:1.0.0"'),
     (
         "global: {imageRegistry: harbor.example.com/proxy}",
@@ -52,6 +55,10 @@ FILES: list[tuple[str, str]] = [
     ("imagePullSecrets: [{name: regcred}]", "- name: regcred"),
     ("global: {imagePullSecrets: [my.secret]}", "- name: my.secret"),
     ("global: {security: {allowInsecureImages: true}, storageClass: gp3}", "kind: Deployment"),
+    (
+        "httpRoute: {enabled: true, parentRefs: [{name: gw}], timeouts: {request: 300s}}",
+        "request: 300s",
+    ),
     # Labels, annotations, placement.
     ("commonLabels: {team: 7}", 'team: "7"'),
     ("commonLabels: {owner: ''}", 'owner: ""'),
@@ -215,7 +222,12 @@ REFUSED: list[tuple[str, str]] = [
     ("ingress: {resources: {requests: {memory: 512MB}}}", "/ingress/resources/requests/memory"),
     ("ingress: {dnsConfig: {options: [{name: ndots, value: 2}]}}", "/ingress/dnsConfig/options/0/value"),
     ("podSecurityContext: {sysctls: [{name: a.b, value: 0}]}", "/podSecurityContext/sysctls/0/value"),
-    ("podSecurityContext: {runAsUser: '1000'}", "/podSecurityContext/runAsUser"),
+    ("podSecurityContext: {runAsUser: '1000'}", "/podSecurityContext/runAsUser': got string, want integer"),
+    ("ingress: {service: {type: NodePort, nodePort: '30080'}}", "/ingress/service/nodePort': got string, want integer"),
+    ("revisionHistoryLimit: '5'", "/revisionHistoryLimit': got string, want integer"),
+    ("ingress: {hpa: {enabled: true, cpuUtilization: 60%}}", "/ingress/hpa/cpuUtilization': got string, want integer"),
+    ("keda: {enabled: true, fallback: {replicas: '3'}}", "/keda/fallback/replicas': got string, want integer"),
+    ("securityContext: {privileged: 'false'}", "/securityContext/privileged': value must be one of true, false, ''"),
     ("containerSecurityContext: {runAsUser: 1}", "'containerSecurityContext'"),
     ("ingress: {readinessProbe: {httpGet: {path: /x, port: http}}}", "'httpGet'"),
     ("tolerations: [{key: a, value: true}]", "/tolerations/0/value"),

@@ -542,6 +542,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
+        routed(timeouts={"request": "1m30s", "backendRequest": "90001ms"}),
+        ("httpRoute.timeouts.backendRequest is 90001ms", "httpRoute.timeouts.request 1m30s"),
+        {},
+    ),
+    (
         relabelled(targetLabel="a", regex="*.b"),
         ("serviceMonitor.metricRelabelings[0].regex", '"*.b", which is no regular'),
         {},
@@ -1143,6 +1148,8 @@ def test_every_refusal_has_a_case() -> None:
             }
         },
         routed(*[{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "b", "port": 80}}}] * 2, REWRITE),
+        routed(timeouts={"request": "1m30s", "backendRequest": "90000ms"}),
+        routed(timeouts={"request": "0s", "backendRequest": "1h"}),
         {"ingress": {"extraVolumeMounts": [{**MOUNT, "recursiveReadOnly": "Disabled"}]}},
         with_volume(persistentVolumeClaim={"claimName": "a"}),
         {"ingress": {"extraVolumes": [{"name": name, "projected": {"sources": [FILE]}} for name in "ab"]}},

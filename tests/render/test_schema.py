@@ -311,6 +311,7 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("prometheusOperator.prometheusRule.extraRules", [{"alert": "A", "expr": ""}]),
     ("keda.extraTriggers", [{"type": "cron", "metadata": {"a": 2**53}}]),  # as 2**53 + 1 arrives
     ("httpRoute.matches", [{"header": []}]),
+    *(("httpRoute.timeouts.request", text) for text in ("30", "1d", "100000s", "1h1m1s1ms1s")),
     ("httpRoute.matches", [{"method": "get"}]),
     ("httpRoute.matches", [{"path": {"type": "Prefix", "value": "/"}}]),
     ("httpRoute.matches", [{"headers": [{"name": "a"}]}]),
@@ -424,6 +425,9 @@ def test_what_the_api_server_refuses_is_refused_at_its_place(path: str, value: A
             ],
         ),
         ("httpRoute.parentRefs", [{"name": "public.gateway", "sectionName": "a.b"}]),
+        ("httpRoute.timeouts", {"request": "1h30m", "backendRequest": ""}),
+        *(("ingress.image.digest", f"sha{bits}:{'0a' * (bits // 8)}") for bits in (256, 384, 512)),
+        *((f"ingress.hpa.{which}Utilization", 1500) for which in ("cpu", "memory")),
         ("networkPolicy.ingress.from", [{"podSelector": {}, "namespaceSelector": {}}]),
         (
             "networkPolicy.ingress.from",
