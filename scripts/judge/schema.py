@@ -324,7 +324,8 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     branched = [side for side in (old, new) if "anyOf" in side or "oneOf" in side]
     if branched:
         yield from _branches(old, new, path)
-        if len(branched) == 1:
+        kinds = frozenset[str]().union(*(_types(part) for side in (old, new) for part in _split(side)))
+        if len(branched) == 1 or not kinds & {"array", "object"}:  # what stands beside is in each branch, then
             return
     before, after = _types(old), _types(new)
     yield from _type_changes(old, new, before, after, path)
@@ -471,6 +472,13 @@ def _without_null(kinds: frozenset[str], path: Path) -> Iterator[Change]:
 # -- by the values that are taken ------------------------------------------------------------------
 
 
+_OF_OTHERS = frozenset(  # words that say nothing of texts
+    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+    | {word for *words, kind in _BOUNDS for word in words if kind != "string"}
+    | {"items", "prefixItems", "uniqueItems", "contains", "unevaluatedItems"}
+    | {"properties", "patternProperties", "additionalProperties", "propertyNames", "required"}
+    | {"dependentRequired", "dependentSchemas", "unevaluatedProperties"}
+)
 _MORE = object()  # a value of very many
 _ENDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _NEAR = 50  # multiples on each side of a bound
@@ -497,11 +505,12 @@ def _longer(part: Schema, others: Iterable[Schema]) -> bool:
 
 
 def _spelt(schema: Schema) -> str | None:
-    """The pattern of a schema that takes texts, and asks no more of them; None for any other."""
-    if schema.keys() <= {"type", "pattern"} and schema.get("type") == "string":
+    """The pattern of the texts that a schema takes, where it asks no more of them; None for any other."""
+    asked = schema.keys() - _OF_OTHERS
+    if asked <= {"type", "pattern"} and schema.get("type") == "string":
         return str(schema.get("pattern", ""))
-    words: list[Any] = schema["enum"] if schema.keys() <= {"type", "enum"} and "enum" in schema else [None]
-    return _whole(words) if all(isinstance(word, str) for word in words) else None
+    words = [word for word in schema.get("enum", ()) if isinstance(word, str)]
+    return _whole(words) if words and asked <= {"type", "enum"} else None
 
 
 def _whole(words: Iterable[str]) -> str:

@@ -17,7 +17,12 @@ def effects(old: Any, new: Any, **options: Any) -> list[str]:
     return sorted({change.effect for change in found})
 
 
+SIZE = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1000}, {"const": ""}, {"type": "null"}]}
 SAME = [
+    (SIZE, {**SIZE, "maximum": 5000}),
+    (SIZE, {"type": ["integer", "string", "null"], "minimum": 0, "maximum": 1000, "pattern": "^$"}),
+    ({"enum": [True, False, ""]}, {"type": ["boolean", "string"], "pattern": "^$", "required": ["a"]}),
+    (SIZE, {**SIZE, "type": ["integer", "string", "null"], "maxLength": 5}),
     ({"type": ["string", "integer"]}, {"anyOf": [{"type": "string"}, {"type": "integer"}]}),
     ({"minimum": 1, "type": "integer"}, {"exclusiveMinimum": 0, "type": "integer"}),
     ({"const": "a"}, {"enum": ["a"]}),
@@ -120,6 +125,8 @@ SAME = [
     ),
 ]
 NARROWER = [
+    (SIZE, {**SIZE, "maximum": 500}),
+    (SIZE, {**SIZE, "type": ["integer", "null"]}),
     ({"type": "number"}, {"type": "integer"}),
     ({"type": ["string", "null"]}, {"type": "string"}),
     ({}, {"type": "string"}),
