@@ -677,3 +677,15 @@ def test_a_branch_that_is_checked_out_is_not_written_to(repository: Repository) 
     repository.demand_free("pages")
     with pytest.raises(GitError, match="the branch main is checked out"):
         repository.demand_free("main")
+
+
+def test_without_a_remote_a_branch_is_pushed_nowhere(repository: Repository) -> None:
+    assert repository.push_branch("main") == ""
+
+
+def test_a_tree_that_is_named_otherwise_than_by_an_id_is_that_of_now(repository: Repository) -> None:
+    before = repository.tree("HEAD")
+    (repository.root / "new").write_text("x\n")
+    git(repository.root, "add", "new")
+    git(repository.root, "commit", "--quiet", "--message", "Second")
+    assert repository.tree("HEAD").keys() - before.keys() == {"new"}

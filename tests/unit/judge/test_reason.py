@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from scripts.judge.images import judge_image
-from scripts.judge.reason import Level, bears, highest, raised_part, required_part, suffices, version_level
+from scripts.judge.reason import (
+    Level,
+    bears,
+    highest,
+    raised_part,
+    required_part,
+    suffices,
+    told_once,
+    version_level,
+)
 
 
 @pytest.mark.parametrize(
@@ -110,3 +119,9 @@ def test_the_highest_is_the_one_that_breaks_most(levels: list[Level], level: Lev
 )
 def test_texts_that_differ_by_a_version_alone(old: object, new: object, alike: bool) -> None:
     assert bears(old, new, [("1.2.0", "1.3.0")]) is alike
+
+
+def test_many_of_the_same_are_told_once() -> None:
+    few, many = ["a1", "b1", "a2", "a3"], ["a1", "b1", "a2", "a3", "a4"]
+    assert [*told_once(few, lambda word: word[0])] == [("a1", 0), ("a2", 0), ("a3", 0), ("b1", 0)]
+    assert [*told_once(many, lambda word: word[0])] == [("a1", 3), ("b1", 0)]
