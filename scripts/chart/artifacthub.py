@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from scripts.chart.changelog import KINDS
+from scripts.chart.pods import DIGEST
 from scripts.chart.source import ARTIFACT_HUB
 from scripts.core.yaml_read import flaw_of, load
 
@@ -22,7 +23,7 @@ _URL = re.compile(r"^(https?|oci)://\S+$")
 _SPDX = re.compile(r"^\(?[A-Za-z0-9][A-Za-z0-9.+-]*\)?( (AND|OR|WITH) \(?[A-Za-z0-9][A-Za-z0-9.+-]*\)?)*$")
 _IMAGE = re.compile(
     r"^(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*"
-    r"(?::[\w][\w.-]{0,127})?(?:@sha\d+:[0-9a-f]{64,})?$"
+    rf"(?::[\w][\w.-]{{0,127}})?(?:@{DIGEST})?$"
 )
 _FINGERPRINT = re.compile(r"^[0-9A-Fa-f]{40}$")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from scripts.chart.manifests import mapping, mappings
 
+DIGEST = r"sha\d+:[0-9a-f]{64,}"  # of an image, by which it may be named
 # What a pod spec names, by the field: an object that says more of it, or its name alone.
 REFERENCES = {
     "secretName": "Secret", "secretRef": "Secret", "secretKeyRef": "Secret", "secret": "Secret",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from scripts.chart.manifests import FieldChange
-from scripts.chart.pods import WORKLOADS, quantity
+from scripts.chart.pods import DIGEST, WORKLOADS, quantity
 from scripts.judge.images import is_tagged, judge_image
 from scripts.judge.invalid import OWNER
 from scripts.judge.network import ROUTES
@@ -194,7 +194,8 @@ def _told(kind: str, change: FieldChange, rules: Rules) -> tuple[Level, str] | N
 
 # An image that a program is told to start (an operator, a driver): in an argument, behind a flag, in a variable.
 _HANDED_ON = re.compile(
-    r"(?P<flag>-{1,2}[\w-]+=)?(?P<image>[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+):[\w][\w.-]*(?:@sha\d+:[0-9a-f]{64,})?"
+    r"(?P<flag>-{1,2}[\w-]+=)?(?P<image>[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9._-]+)+):[\w][\w.-]*"
+    rf"(?:@{DIGEST})?"
 )
 
 

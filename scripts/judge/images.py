@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from scripts.chart.pods import DIGEST
 from scripts.judge.reason import Level, numbers, version_level
 
 _TAIL = re.compile(r"^(?P<name>.+?)(?::(?P<tag>[\w][\w.-]*))?(?:@(?P<digest>[\w+.]+:[0-9a-fA-F]+))?$")
-_TAGGED = re.compile(r"[a-z\d.-]+(:\d+/[a-z\d._-]+)?(/[a-z\d._-]+)*(?=[:@])(:[\w][\w.-]*)?(@sha\d+:[\da-f]{64,})?")
+_TAGGED = re.compile(rf"[a-z\d.-]+(:\d+/[a-z\d._-]+)?(/[a-z\d._-]+)*(?=[:@])(:[\w][\w.-]*)?(@{DIGEST})?")
 
 
 def parts(image: str) -> tuple[str, str, str]:

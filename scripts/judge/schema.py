@@ -324,8 +324,8 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     branched = [side for side in (old, new) if "anyOf" in side or "oneOf" in side]
     if branched:
         yield from _branches(old, new, path)
-        kinds = frozenset[str]().union(*(_types(part) for side in (old, new) for part in _split(side)))
-        if len(branched) == 1 or not kinds & {"array", "object"}:  # what stands beside is in each branch, then
+        parts = (part for side in (old, new) for part in _split(side))  # with what stands beside them in each
+        if len(branched) == 1 or not any(_types(part) & {"array", "object"} for part in parts):
             return
     before, after = _types(old), _types(new)
     yield from _type_changes(old, new, before, after, path)
@@ -472,15 +472,15 @@ def _without_null(kinds: frozenset[str], path: Path) -> Iterator[Change]:
 # -- by the values that are taken ------------------------------------------------------------------
 
 
+_MORE = object()  # a value of very many
+_ENDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _OF_OTHERS = frozenset(  # words that say nothing of texts
-    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+    {*_ENDS, "multipleOf"}
     | {word for *words, kind in _BOUNDS for word in words if kind != "string"}
     | {"items", "prefixItems", "uniqueItems", "contains", "unevaluatedItems"}
     | {"properties", "patternProperties", "additionalProperties", "propertyNames", "required"}
     | {"dependentRequired", "dependentSchemas", "unevaluatedProperties"}
 )
-_MORE = object()  # a value of very many
-_ENDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _NEAR = 50  # multiples on each side of a bound
 
 

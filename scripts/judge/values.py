@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.chart.manifests import mapped, mapping
-from scripts.chart.pods import quantity
+from scripts.chart.pods import DIGEST, quantity
 from scripts.core.paths import key_text
 from scripts.core.yaml_read import merge
 from scripts.judge import schema as schemas
@@ -37,7 +37,7 @@ _NEAR = 4  # actions after a `with` in which that is looked for
 _TIMING = ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
 _REMOTE = re.compile(r'"\$ref": "([a-z]+://[^"#]+)')
 _TAG = re.compile(r"(^|\.)(tag|imagetag)$|image\.version$")
-_DIGEST = re.compile(r"sha\d+:[0-9a-f]{64,}")
+_DIGEST = re.compile(DIGEST)
 _NOTHING: tuple[Any, ...] = ("", None, {}, [])
 
 

@@ -45,13 +45,13 @@ class Index:
         """What the index, and the file it leads to, have of the version."""
         index, archive = self.store.read(INDEX), what.package.path.name
         ours, there = f"sha256:{what.package.sha256}", self.store.read(archive)
-        entry = _entry(self._entries(index, what), what.package.version)
+        entry = _entry(entries := self._entries(index, what), what.package.version)
         if entry is not None and _digest(entry) != ours:
             return self._different(f"the entry {what.package.version}", _digest(entry) or "no digest", ours)
         if there is not None and there != what.archive:
             return self._different(archive, f"sha256:{sha256(there)}", ours)
         if entry is None:
-            self._with(index, what)  # which refuses an index of a form that cannot be added to
+            self._with(index, what, entries)  # which refuses an index of a form that cannot be added to
         beside = [str(url) for url in (entry or {}).get("urls") or []]
         if entry is None or (self._lacking(what) and urljoin(self.url, archive) in beside):
             self.store.demand_free()
@@ -62,8 +62,8 @@ class Index:
         """Put the archive, with its `.prov`, where the index leads to, then the entry into the index."""
         index, files = self.store.read(INDEX), self._lacking(what)
         before = {**dict.fromkeys(files), INDEX: index}
-        if _entry(self._entries(index, what), what.package.version) is None:
-            files[INDEX] = self._with(index, what).encode()
+        if _entry(entries := self._entries(index, what), what.package.version) is None:
+            files[INDEX] = self._with(index, what, entries).encode()
         left = self.store.write(before, files)
         return f"added {what.package.version} to {INDEX} of {self.store.shown}" + (f"; then: {left}" if left else "")
 
@@ -85,9 +85,9 @@ class Index:
             raise self._broken("a list of versions for each chart under `entries` is expected")
         return found or []
 
-    def _with(self, index: bytes | None, what: Announced) -> str:
-        """`index` with the entry of the version first among those of its chart, and no other line changed."""
-        name, entry, entries = what.package.name, self._made(what), self._entries(index, what)
+    def _with(self, index: bytes | None, what: Announced, entries: list[dict[str, Any]]) -> str:
+        """`index` with the entry of the version first among the `entries` of its chart, and no other line changed."""
+        name, entry = what.package.name, self._made(what)
         text = index.decode() if index and index.strip() else _EMPTY
         head, before, own, after, tail = _parted(text, name)
         with contextlib.suppress(yaml.YAMLError, StopIteration):  # the latter of entries that are merged into it

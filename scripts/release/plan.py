@@ -577,8 +577,10 @@ class Release:
         """Whether the version was released at another commit, and is not announced everywhere yet."""
         repository = self.facts.origin.repository
         tagged = repository.tags().get(self._tag) if repository is not None and self._places else None
-        steps = [self._announce_step(place, tagged) for place in self._places if tagged]
-        return tagged != self.facts.origin.commit and any(one.state == "absent" or self._waits(one) for one in steps)
+        if tagged in (None, self.facts.origin.commit):
+            return False
+        steps = (self._announce_step(place, tagged) for place in self._places)
+        return any(one.state == "absent" or self._waits(one) for one in steps)
 
     def _waits(self, step: Step) -> bool:
         return step.state == "unknown" and step.refusal is None and step.name in {one.name for one in self._places}

@@ -11,6 +11,7 @@ from typing import Any
 from scripts.chart.archive import Package, chart_metadata, read_members, unpack
 from scripts.chart.dependencies import dependencies
 from scripts.chart.manifests import mapping
+from scripts.chart.pods import DIGEST
 from scripts.chart.source import read_chart
 from scripts.checks.matrix import make_plan, with_versions
 from scripts.checks.render import render
@@ -30,7 +31,7 @@ _SUBCHART = re.compile(r"^[^/]+/(?:charts/[^/]+/)+Chart\.yaml$")
 _TOLD = frozenset({"args", "command", "value", "annotations", "data", "stringData"})
 _OWN = frozenset({"data", "binaryData", "stringData", "labels"})  # whose keys are people's
 _WORD = re.compile(r"[\w./:@-]+", re.ASCII)
-_PATH, _DIGEST = r"[a-z0-9][\w.-]*(?::\d+)?(?:/[\w.-]+)+", r"@sha\d+:[0-9a-f]{64,}"
+_PATH, _DIGEST = r"[a-z0-9][\w.-]*(?::\d+)?(?:/[\w.-]+)+", f"@{DIGEST}"
 _VERSION = r":v?\d+(?:\.\d+)+[\w.-]*"
 # An image with a version or a digest, or with any word that is no port of a host with a dot in it.
 _REFERENCE = re.compile(
