@@ -30,8 +30,8 @@ class Recording:
 
     ledger: Ledger
 
-    def __init__(self, running: Load, outside: Outside | None) -> None:
-        self._load, self._outside = running, outside
+    def __init__(self, running: Load, outside: Outside | None, settled: float) -> None:
+        self._load, self._outside, self._settled = running, outside, settled
         self.cut = False
         """Whether it was given up for what was lost."""
 
@@ -50,8 +50,11 @@ class Recording:
         self._load.go_on(time.time() + seconds)
 
     def demand_unlost(self) -> None:
-        """Raises CutShort once a request was lost: then there need not be enough of them, either."""
-        self.cut = any(request.failed for request in self._load.requests())
+        """Raises CutShort once a request was lost: then there need not be enough of them, either.
+
+        What was lost before the load had settled may be the machine's, which is known at the end.
+        """
+        self.cut = any(request.failed and request.end >= self._settled for request in self._load.requests())
         if self.cut:
             raise CutShort(self)
 
@@ -92,7 +95,9 @@ def record(
         running.go_on(running.begin + _BEFORE)
         while running.longest(time.time() - _BEFORE) >= SLOW and time.time() < running.begin + _SETTLING:
             running.go_on(time.time() + 0.2)
-        begun, recording = time.time(), Recording(running, outside)
+        begun = time.time()
+        settled = begun - _BEFORE
+        recording = Recording(running, outside, settled)
         try:
             yield recording
         finally:
@@ -103,7 +108,7 @@ def record(
                 watch.changes(),
                 question.service,
                 since=since,
-                settled=begun - _BEFORE,
+                settled=settled,
                 begun=begun,
                 enough=0 if recording.cut else enough,
                 kinds=kinds,

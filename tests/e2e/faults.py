@@ -863,7 +863,7 @@ CASES = (
     case(
         "liveness-hasty",
         "install",
-        "container route-manager .* is restarted (when it does not answer for 2 s|by its liveness probe)",
+        "container route-manager .* is restarted (when it does not answer for 4 s|by its liveness probe)",
         back('set (set $main.livenessProbe "periodSeconds" 1) "failureThreshold" 2'),
     ),
     case(
@@ -1032,7 +1032,7 @@ CASES = (
     case(
         "startup-lenient",
         "install",
-        "container route-manager .* may hang for 1000 s",
+        "container route-manager .* may hang for 2000 s",
         back('set $main.startupProbe "failureThreshold" 1000'),
     ),
     case(

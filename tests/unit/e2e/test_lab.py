@@ -286,7 +286,9 @@ class Load:
     def __init__(self, status: int) -> None:
         self.begin = time.time()
         self.found = [
-            Request(at=float(at), seconds=0.1, status=status, kind="new", target="t", pod="p", version="1", behind="b")
+            Request(
+                self.begin + at, seconds=0.1, status=status, kind="new", target="t", pod="p", version="1", behind="b"
+            )
             for at in range(300)
         ]
 
@@ -498,3 +500,29 @@ def test_what_is_no_answer_is_told_with_what_can_be_said_of_it(monkeypatch: pyte
     monkeypatch.setattr("scripts.e2e.lab.asked", lambda url, _: (status, "", {}))
     with pytest.raises(ClusterError, match=r"/: (status \d+|no answer); .*path, statuses under \[tool\.gati\.e2e\]"):
         lab(Cluster())._settled(Question("web", statuses=()), "http://web")
+
+
+@pytest.mark.parametrize("when", ["before it settled", "later"])
+def test_what_the_machine_lost_never_ends_a_load_that_then_passes(
+    when: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A loss before the load has settled ends nothing, a later one makes it void: no step is left out and passed."""
+    running = Load(200)
+    lost = replace(running.found[0], at=running.begin + (-10 if when == "before it settled" else 1), status=503)
+    running.found = [*(replace(one, at=one.at - 10) for one in running.found), lost]
+    there = [replace(one, status=200) for one in running.found]
+    control = SimpleNamespace(begin=0.0, between=lambda *_, **__: [*there, replace(lost, seconds=3.0)])
+    monkeypatch.setattr("scripts.e2e.recording.load", lambda *_, **__: contextlib.nullcontext(running))
+    outside = SimpleNamespace(asked=(), followed=contextlib.nullcontext)
+    monkeypatch.setattr(Lab, "open", lambda *_, **__: (outside, ["http://node"]))
+    found = replace(FOUND, question=Question("web", "", "http", "/"))
+    mine = replace(lab(Cluster()), found=found, folder=tmp_path, control=cast("Any", control))
+    journal = Journal("changes", lambda _: None)
+    with (
+        contextlib.nullcontext() if when == "before it settled" else pytest.raises(Unproven, match="in the way"),
+        mine.load(journal, "space", "load", kinds=["new"], rate=1, enough=300),
+    ):
+        for name in ("harmless", "never"):
+            with journal.step(name):
+                pass
+    assert ("never" in [step.name for step in journal.steps]) == (when == "before it settled")
