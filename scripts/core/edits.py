@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -56,41 +55,25 @@ def apply(edits: Sequence[Edit]) -> None:
 
 @contextlib.contextmanager
 def _staged(edit: Edit) -> Iterator[None]:
-    """The new content beside the file, with the file's permissions; it is ours as long as the block lasts.
+    """The new content beside the file, with the file's permissions, as long as the block lasts.
 
-    Its name is always the same, so that what a killed process left is taken for what it is, and locked, so that two
-    processes at once do not write into each other's.
+    Its name is always the same, so that what a killed process left is taken for what it is: two at once do not change
+    one project (`release.bump.alone`).
     """
-    with _told(edit.path), os.fdopen(os.open(edit.fresh, os.O_RDWR | os.O_CREAT, 0o666), "wb") as file:
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _changed(edit) from None
-        try:
-            if not _same(file.fileno(), edit.fresh) or edit.path.read_bytes() != edit.before:
-                raise _changed(edit)
-            file.truncate(0)
-            file.write(edit.after)
-            file.flush()
-            os.fsync(file.fileno())
+    try:
+        with _told(edit.path):
+            if edit.path.read_bytes() != edit.before:
+                told = f"{shown(edit.path)} was changed by another program"
+                raise OutputError(told, run=SAME_COMMAND, code=REFUSED, doctor="")
+            with edit.fresh.open("wb") as file:
+                file.write(edit.after)
+                file.flush()
+                os.fsync(file.fileno())
             shutil.copymode(edit.path, edit.fresh)
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                if _same(file.fileno(), edit.fresh):
-                    edit.fresh.unlink()
-
-
-def _changed(edit: Edit) -> OutputError:
-    told = f"{shown(edit.path)} was changed by another program"
-    return OutputError(told, run=SAME_COMMAND, code=REFUSED, doctor="")
-
-
-def _same(handle: int, path: Path) -> bool:
-    """Whether the open file is the one at `path`: another process may have moved it into its place."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(handle), path.stat())
-    return False
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            edit.fresh.unlink()
 
 
 def _swap(edits: Sequence[Edit]) -> None:

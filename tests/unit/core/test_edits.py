@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core.edits import Edit, _staged, apply, diff
+from scripts.core.edits import Edit, apply, diff
 from scripts.core.errors import OutputError
 from scripts.core.interrupt import interruptible
 
@@ -123,15 +123,6 @@ def test_the_diff_names_each_file_and_a_missing_line_end(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     text = diff([Edit(tmp_path / "sub" / "a", b"one\ntwo\n", b"one\nthree"), Edit(tmp_path / "b", b"x\n", b"x\n")])
     assert text == ("--- a/sub/a\n+++ b/sub/a\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n\\ No newline at end of file\n")
-
-
-def test_two_at_once_do_not_write_into_each_others(edits: list[Edit], tmp_path: Path) -> None:
-    other = [Edit(edit.path, edit.before, b"other\n") for edit in edits]
-    with _staged(edits[0]):
-        with pytest.raises(OutputError, match="was changed by another program"):
-            apply(other)
-        assert edits[0].fresh.read_bytes() == b"new\n"
-    assert contents(tmp_path) == {"a": b"old\n", "b": b"old\n"}
 
 
 def test_what_a_killed_process_left_is_replaced(edits: list[Edit], tmp_path: Path) -> None:
