@@ -142,7 +142,7 @@ def read_committed(repository: Repository, commit: str, folder: Path, *, as_chec
             missing[name] = found
         else:
             files[name] = found
-    contents = (_checked_out if as_checkout else _kept)(files.values())
+    contents = _contents(files.values(), as_checkout=as_checkout)
     return Committed(
         {name: contents[file] for name, file in files.items()},
         {name: file.path for name, file in files.items() if file.repository == repository},
@@ -150,29 +150,21 @@ def read_committed(repository: Repository, commit: str, folder: Path, *, as_chec
     )
 
 
-def _kept(files: Iterable[_File]) -> dict[_File, bytes]:
-    return {
-        file: contents[file.entry.oid]
-        for repository, some in _by_commit(files).items()
-        for contents in [repository[0].blobs(file.entry.oid for file in some)]
-        for file in some
-    }
-
-
-def _checked_out(files: Iterable[_File]) -> dict[_File, bytes]:
-    found = {}
-    for (repository, commit), some in _by_commit(files).items():
-        with temporary("checkout") as scratch:
-            repository.checkout(commit, sorted({file.path for file in some}), scratch)
-            found.update({file: (scratch / file.path).read_bytes() for file in some})
-    return found
-
-
-def _by_commit(files: Iterable[_File]) -> dict[tuple[Repository, str], list[_File]]:
+def _contents(files: Iterable[_File], *, as_checkout: bool) -> dict[_File, bytes]:
+    """What the files hold; git is asked once for those of a commit."""
     groups: dict[tuple[Repository, str], list[_File]] = {}
     for file in files:
         groups.setdefault((file.repository, file.commit), []).append(file)
-    return groups
+    found: dict[_File, bytes] = {}
+    for (repository, commit), some in groups.items():
+        if as_checkout:
+            with temporary("checkout") as scratch:
+                repository.checkout(commit, sorted({file.path for file in some}), scratch)
+                found |= {file: (scratch / file.path).read_bytes() for file in some}
+        else:
+            kept = repository.blobs(file.entry.oid for file in some)
+            found |= {file: kept[file.entry.oid] for file in some}
+    return found
 
 
 def placed(root: Path, folder: Path, into: Path) -> Path:
