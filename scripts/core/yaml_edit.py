@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,16 +82,8 @@ def _span(text: str, node: ScalarNode, indent: int) -> tuple[int, int]:
     start, end = node.start_mark.index, node.end_mark.index
     if node.style not in ("|", ">"):
         return start, end
-    position = text.find("\n", start)
-    end = len(text) if position < 0 else position
-    while 0 <= position < len(text) - 1:
-        following = text.find("\n", position + 1)
-        line = text[position + 1 : following if following >= 0 else len(text)]
-        if line.strip() and len(line) - len(line.lstrip(" ")) <= indent:
-            break
-        if line.strip():
-            end = following if following >= 0 else len(text)
-        position = following
+    deeper = rf"[^\n]*(?:(?:\n[^\S\n]*)*\n {{{indent + 1}}}[^\n]*\S[^\n]*)*"  # its own line, and those below it
+    end = found.end() if (found := re.compile(deeper).match(text, start)) else end
     return start, end - 1 if text[:end].endswith("\r") else end
 
 
