@@ -36,7 +36,6 @@ class Suite:
 
 def document(name: str, suites: Iterable[Suite], seconds: float | None = None) -> str:
     root = ElementTree.Element("testsuites", {"name": _clean(name), **_time(seconds)})
-    tests = failed = erred = 0
     for suite in suites:
         bad = sum(bool(case.failures) for case in suite.cases)
         failures, errors = (0, bad) if suite.errors else (bad, 0)
@@ -45,7 +44,6 @@ def document(name: str, suites: Iterable[Suite], seconds: float | None = None) -
             counts["skipped"] = str(skipped)
         facts = {"name": _clean(suite.name), **counts, **_time(suite.seconds)}
         told = ElementTree.SubElement(root, "testsuite", facts)
-        tests, failed, erred = tests + len(suite.cases), failed + failures, erred + errors
         for case in suite.cases:
             place = {"classname": _clean(suite.classname or suite.name), "name": _clean(case.name)}
             one = ElementTree.SubElement(told, "testcase", {**place, **_time(case.seconds)})
@@ -57,9 +55,8 @@ def document(name: str, suites: Iterable[Suite], seconds: float | None = None) -
                 ElementTree.SubElement(one, "skipped", {"message": _clean(case.output)})
             elif case.output:
                 ElementTree.SubElement(one, "system-out").text = _clean(case.output)
-    root.set("tests", str(tests))
-    root.set("failures", str(failed))
-    root.set("errors", str(erred))
+    for count in ("tests", "failures", "errors"):
+        root.set(count, str(sum(int(told.get(count, 0)) for told in root)))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
