@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import re
@@ -10,7 +9,6 @@ import shlex
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +27,6 @@ _GIB = 1024**3
 _DISK, _DISK_ENGINE = 4 * _GIB, 15 * _GIB  # the tools; and a node image, its layers and four running nodes
 _MEMORY = 4 * _GIB  # four nodes with the chart on them
 _GIT = (2, 31)  # whose rev-parse knows --path-format
-_AHEAD = 3600  # seconds that another machine's clock may be ahead of this one's
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 
@@ -49,7 +46,6 @@ def examine(work: Workspace) -> tuple[Line, ...]:
         _python,
         _disk,
         _memory,
-        _clock,
         _cgroup,
         _inotify,
         _ports,
@@ -141,14 +137,6 @@ def _disk(work: Workspace) -> Iterator[Line]:
         if about == "cache" and os.statvfs(there).f_flag & getattr(os, "ST_NOEXEC", 0):  # macOS tells of none
             level, found, fix = "problem", f"{folder} is on a disk of which no program may be run (noexec)", "name"
         yield Line(f"disk: {about}", level, found, f"{fix} another folder: {name}=PATH" if level != "ok" else None)
-
-
-def _clock(work: Workspace) -> Iterator[Line]:
-    with contextlib.suppress(ReleaseError):  # what is wrong with git is a line of its own
-        repository = find_repository(work.config.chart, work.runner)
-        if repository is not None and (ahead := repository.committed() - time.time()) > _AHEAD:
-            found = f"{time.strftime('%F %H:%M')}, and the last commit is {ahead / 3600:.0f} hours later"
-            yield Line("clock", "problem", found, "as root: timedatectl set-ntp true, or date --set")
 
 
 def _memory(_: Workspace) -> Iterator[Line]:

@@ -218,10 +218,6 @@ class Repository:
         """The id of the object that `ref` names, a tag's own too; None where there is none."""
         return self._said("rev-parse", "--verify", "--quiet", "--end-of-options", ref) or None
 
-    def committed(self) -> int:
-        """When HEAD was committed, in seconds since 1970; 0 where nothing is."""
-        return int(self._said("rev-list", "--timestamp", "--max-count=1", "HEAD").partition(" ")[0] or 0)
-
     def changes(self) -> tuple[str, ...]:
         """The paths, from the root, that differ from HEAD or are not tracked; ignored files are not among them."""
         # Without optional locks, so that asking never gets in the way of a git command of someone else.

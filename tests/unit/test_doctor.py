@@ -144,14 +144,6 @@ def test_ctrl_c_ends_the_wait_for_an_engine_that_never_answers(
         assert time.monotonic() - begin < 100
 
 
-def test_a_clock_behind_the_last_commit_is_told(bare: Workspace) -> None:
-    git = ("git", "-C", bare.config.chart, "-c", "user.name=me", "-c", "user.email=me@example.com")
-    for date, told in (("2020-01-01T00:00:00Z", False), ("2099-01-01T00:00:00Z", True)):
-        words = ("commit", "--quiet", "--no-gpg-sign", "--allow-empty", "--message=x")
-        subprocess.run((*git, *words), env={**os.environ, "GIT_COMMITTER_DATE": date}, check=True)
-        assert ("clock" in lines(bare)) is told
-
-
 def test_what_git_cannot_do_is_told(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not {"git version", "git locks"} & lines(bare).keys()
     (tmp_path / ".git" / "index.lock").touch()
