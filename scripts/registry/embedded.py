@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from scripts.core.waiting import locked, until
 from scripts.registry.client import connect, holds_referrers
 from scripts.registry.credentials import find_credentials, login_address, login_in_environment
 from scripts.registry.reference import Registry, is_reference, parse_published
+from scripts.registry.transport import Answer, Transport
 from scripts.workspace import Workspace
 
 PREFIX = "charts"  # the path below the host, as most registries want one
@@ -164,37 +166,37 @@ def serve(folder: Path, work: Workspace, *, port: int = 0) -> Generator[tuple[Re
 
 @contextlib.contextmanager
 def _serving(folder: Path, work: Workspace, port: int) -> Iterator[tuple[Registry, Process]]:
-    import urllib3
-
     say, binary = work.say, work.tools.path("crane")
     with _owned(folder, say), temporary("registry") as scratch:
         _sweep(folder)
         log = scratch / "registry.log"
         argv: list[str | Path] = [binary, "registry", "serve", "--disk", folder, "--address", f"127.0.0.1:{port}"]
-        with work.runner.start(argv, log=log) as process, urllib3.PoolManager() as session:
-            base = f"http://127.0.0.1:{_served_port(process, log)}"
-            _restore(session, base, folder, say)
-            say(f"embedded registry at {base.removeprefix('http://')}, kept in {folder}")
+        with work.runner.start(argv, log=log) as process:
+            registry = _at(f"127.0.0.1:{_served_port(process, log)}")
+            _restore(registry, folder, say)
+            say(f"embedded registry at {registry.host}, kept in {folder}")
             try:
-                yield Registry(f"oci://{base.removeprefix('http://')}/{PREFIX}", plain_http=True, alone=True), process
+                yield registry, process
             finally:
                 if process.running():
-                    _note(session, base, folder)
+                    _note(registry, folder)
 
 
 @contextlib.contextmanager
 def joined(folder: Path, work: Workspace) -> Iterator[Registry]:
     """The embedded registry that another process serves, for this run alone among those that use it."""
-    import urllib3
-
-    host = _served_at(folder)
-    with _owned(folder / "joined", work.say, f"the embedded registry at {host}"), urllib3.PoolManager() as session:
-        work.say(f"embedded registry at {host}, served by `invoke registry`")
+    registry = _at(str(_served_at(folder)))
+    with _owned(folder / "joined", work.say, f"the embedded registry at {registry.host}"):
+        work.say(f"embedded registry at {registry.host}, served by `invoke registry`")
         try:
-            yield Registry(f"oci://{host}/{PREFIX}", plain_http=True, alone=True)
+            yield registry
         finally:
             with contextlib.suppress(RegistryError):  # it was stopped meanwhile, and has noted what it held
-                _note(session, f"http://{host}", folder)
+                _note(registry, folder)
+
+
+def _at(host: str) -> Registry:
+    return Registry(f"oci://{host}/{PREFIX}", plain_http=True, alone=True)
 
 
 def _served_at(folder: Path) -> str | None:
@@ -272,7 +274,7 @@ def _served_port(process: Process, log: Path) -> int:
     )
 
 
-def _restore(session: Any, base: str, folder: Path, say: Say) -> None:
+def _restore(registry: Registry, folder: Path, say: Say) -> None:
     """Put the noted manifests back, except those of which a blob is missing or damaged."""
     for manifest in _noted(folder, say):
         where = f"{manifest.repository}:{manifest.tag}"
@@ -283,8 +285,8 @@ def _restore(session: Any, base: str, folder: Path, say: Say) -> None:
         if broken:
             say(f"embedded registry: {where} is dropped, since {broken[0]} is damaged")
             continue
-        url = f"{base}/v2/{manifest.repository}/manifests/{manifest.tag}"
-        _call(session, "PUT", url, body=manifest.content.encode(), headers={"Content-Type": manifest.media_type})
+        content = manifest.media_type, manifest.content.encode()
+        _asked(registry, "PUT", f"{manifest.repository}/manifests/{manifest.tag}", content=content)
 
 
 def _noted(folder: Path, say: Say) -> list[_Manifest]:
@@ -298,21 +300,16 @@ def _noted(folder: Path, say: Say) -> list[_Manifest]:
         return []
 
 
-def _note(session: Any, base: str, folder: Path) -> None:
+def _note(registry: Registry, folder: Path) -> None:
     """Write down every tag's manifest."""
-
-    def ask(path: str) -> Any:
-        return _call(session, "GET", f"{base}/v2/{path}")
-
-    manifests = []
+    ask, manifests = functools.partial(_asked, registry, "GET"), []
     for repository in ask("_catalog").json()["repositories"] or []:
         for tag in ask(f"{repository}/tags/list").json()["tags"] or []:
             answer = ask(f"{repository}/manifests/{tag}")
             for one in answer.json().get("manifests", ()):  # of what is attached to a chart: before the index of it
                 part = ask(f"{repository}/manifests/{one['digest']}")
-                kind = part.headers["Content-Type"]
-                manifests.append(_Manifest(repository, one["digest"], kind, part.data.decode()))
-            manifests.append(_Manifest(repository, tag, answer.headers["Content-Type"], answer.data.decode()))
+                manifests.append(_Manifest(repository, one["digest"], part.kind, part.body.decode()))
+            manifests.append(_Manifest(repository, tag, answer.kind, answer.body.decode()))
     record = {"schema_version": _SCHEMA_VERSION, "manifests": [asdict(manifest) for manifest in manifests]}
     text = json.dumps(record, indent=1) + "\n"
     file = folder / _MANIFESTS
@@ -320,16 +317,12 @@ def _note(session: Any, base: str, folder: Path) -> None:
         write_atomic(file, text)
 
 
-def _call(session: Any, method: str, url: str, **content: Any) -> Any:
+def _asked(registry: Registry, method: str, path: str, **options: Any) -> Answer:
     """One request to our own server, which has no excuse. Raises RegistryError."""
-    import urllib3
-
-    try:
-        answer = session.request(method, url, timeout=10, retries=False, **content)
-    except urllib3.exceptions.HTTPError as error:
-        raise RegistryError("the embedded registry fails", found=str(error)) from error
+    with contextlib.closing(Transport(registry)) as transport:
+        answer = transport.send(method, f"http://{registry.host}/v2/{path}", most=1, **options)
     if answer.status >= 400:
-        raise RegistryError("the embedded registry fails", found=f"HTTP {answer.status} from {url}")
+        raise RegistryError("the embedded registry fails", found=f"{answer.words()} to {method} {path}")
     return answer
 
 
