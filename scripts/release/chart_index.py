@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 
 import yaml
 
+from scripts.chart.archive import Package
 from scripts.core.config import Config
 from scripts.core.errors import OUTSIDE, REFUSED, SAME_COMMAND, ConfigError, GitError, ReleaseError
 from scripts.core.files import read_any, sha256, write_atomic
@@ -45,13 +46,14 @@ class Index:
         """What the index, and the file it leads to, have of the version."""
         index, archive = self.store.read(INDEX), what.package.path.name
         ours, there = f"sha256:{what.package.sha256}", self.store.read(archive)
-        entry = _entry(entries := self._entries(index, what), what.package.version)
+        parts, content = self._known(index, what)
+        entry = _entry(content, what.package)
         if entry is not None and _digest(entry) != ours:
             return self._different(f"the entry {what.package.version}", _digest(entry) or "no digest", ours)
         if there is not None and there != what.archive:
             return self._different(archive, f"sha256:{sha256(there)}", ours)
         if entry is None:
-            self._with(index, what, entries)  # which refuses an index of a form that cannot be added to
+            self._with(parts, content, what)  # which refuses an index of a form that cannot be added to
         beside = [str(url) for url in (entry or {}).get("urls") or []]
         if entry is None or (self._lacking(what) and urljoin(self.url, archive) in beside):
             self.store.demand_free()
@@ -62,8 +64,9 @@ class Index:
         """Put the archive, with its `.prov`, where the index leads to, then the entry into the index."""
         index, files = self.store.read(INDEX), self._lacking(what)
         before = {**dict.fromkeys(files), INDEX: index}
-        if _entry(entries := self._entries(index, what), what.package.version) is None:
-            files[INDEX] = self._with(index, what, entries).encode()
+        parts, content = self._known(index, what)
+        if _entry(content, what.package) is None:
+            files[INDEX] = self._with(parts, content, what).encode()
         left = self.store.write(before, files)
         return f"added {what.package.version} to {INDEX} of {self.store.shown}" + (f"; then: {left}" if left else "")
 
@@ -72,27 +75,26 @@ class Index:
         fetched = ((name, data) for name, data in what.files().items() if name.endswith((".tgz", ".prov")))
         return {name: data for name, data in fetched if self.store.read(name) is None}
 
-    def _entries(self, index: bytes | None, what: Announced) -> list[dict[str, Any]]:
-        """Those of the chart. Raises ReleaseError for what is no index."""
+    def _known(self, index: bytes | None, what: Announced) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """An index in the parts of `_parted`, and what those say that are read. Raises ReleaseError for none."""
         try:
-            text = "".join(_parted((index or b"").decode(), what.package.name)[::2])
-            content = load(text) if text.strip() else {"entries": {}}
+            parts = _parted(index.decode() if index and index.strip() else _EMPTY, what.package.name)
+            content = load("".join(parts[::2]))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise self._broken(str(error).splitlines()[0]) from None
         entries = content.get("entries", ()) if isinstance(content, dict) else ()
         found = (entries or {}).get(what.package.name) if isinstance(entries, dict | None) else ()
         if not isinstance(found, list | None) or not all(isinstance(one, dict) for one in found or []):
             raise self._broken("a list of versions for each chart under `entries` is expected")
-        return found or []
+        return parts, content
 
-    def _with(self, index: bytes | None, what: Announced, entries: list[dict[str, Any]]) -> str:
-        """`index` with the entry of the version first among the `entries` of its chart, and no other line changed."""
-        name, entry = what.package.name, self._made(what)
-        text = index.decode() if index and index.strip() else _EMPTY
-        head, before, own, after, tail = _parted(text, name)
+    def _with(self, parts: tuple[str, ...], content: Mapping[str, Any], what: Announced) -> str:
+        """The index with the entry of the version first among those of its chart, and no other line changed."""
+        name, entry, others = what.package.name, self._made(what), content["entries"] or {}
+        head, before, own, after, tail = parts
         with contextlib.suppress(yaml.YAMLError, StopIteration):  # the latter of entries that are merged into it
-            known, fresh = load(head + own + tail), _inserted(head + own + tail, name, entry)
-            if load(fresh) == {**known, "entries": {**(known["entries"] or {}), name: [entry, *entries]}}:
+            fresh = _inserted(head + own + tail, name, entry)
+            if load(fresh) == {**content, "entries": {**others, name: [entry, *(others.get(name) or [])]}}:
                 return head + before + fresh[len(head) : len(fresh) - len(tail)] + after + tail
         raise ReleaseError(
             f"{INDEX} of {self.store.shown} cannot be added to without writing it anew",
@@ -122,8 +124,9 @@ class Index:
         return ReleaseError(f"{what} is no index of a chart repository", found=found, run=f"mend {what}", code=REFUSED)
 
 
-def _entry(entries: Iterable[dict[str, Any]], version: str) -> dict[str, Any] | None:
-    return next((one for one in entries if str(one.get("version")) == version), None)
+def _entry(content: Mapping[str, Any], package: Package) -> dict[str, Any] | None:
+    entries = (content["entries"] or {}).get(package.name) or []
+    return next((one for one in entries if str(one.get("version")) == package.version), None)
 
 
 def _digest(entry: dict[str, Any]) -> str:
@@ -131,7 +134,7 @@ def _digest(entry: dict[str, Any]) -> str:
     return f"sha256:{str(entry.get('digest') or '').removeprefix('sha256:')}"
 
 
-def _parted(text: str, chart: str) -> tuple[str, str, str, str, str]:
+def _parted(text: str, chart: str) -> tuple[str, ...]:
     """An index in five: its head, charts before ours, ours (where it is none, the first), charts after it, and the end.
 
     The others are not to be read, which may be many MiB. Of another form than helm's, all of it is the third.
