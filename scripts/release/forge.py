@@ -67,7 +67,7 @@ def read_forge(text: str, environ: Mapping[str, str], runner: Runner) -> Forge:
             run=f"set {kind.tokens[0]} from a secret store",
         )
     runner.hide(token)
-    return kind(url, found["project"], token)
+    return kind(url, found["project"], token, Transport(Registry(f"oci://{urlsplit(url).netloc}")))
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ class Forge:
     url: str
     project: str
     token: str = field(repr=False)
+    transport: Transport = field(repr=False, compare=False)
     tokens: ClassVar[tuple[str, ...]] = ()
     home: ClassVar[str] = ""
     form: ClassVar[str] = f"{_HOST}?{_PROJECT}"
@@ -94,14 +95,14 @@ class Forge:
 
     def look(self, what: Announced) -> Step:
         """What the forge has of the version."""
-        with self._session() as talk:
-            step = self._seen(talk, what)
+        with self._reading():
+            step = self._seen(what)
             if step.state in ("absent", "unknown"):
-                self._demand_open(talk)
+                self._demand_open()
             return step
 
-    def _seen(self, talk: Talk, what: Announced) -> Step:
-        commit = self._tagged(talk, what.tag)
+    def _seen(self, what: Announced) -> Step:
+        commit = self._tagged(what.tag)
         if commit is None:
             return Step(self.name, "unknown", f"waits for the tag {what.tag}: push it, then {SAME_COMMAND}")
         if what.commit is not None and commit != what.commit:
@@ -113,11 +114,11 @@ class Forge:
                 code=REFUSED,
             )
             return stopped(self.name, error)
-        made = self._find(talk, what)
+        made = self._find(what)
         if made is None:
             todo = f"make the release {what.tag} of {self.shown}, with {len(what.files())} files"
             return Step(self.name, "absent", todo)
-        wrong = [name for name, content in what.files().items() if self._differs(talk, made, name, content)]
+        wrong = [name for name, content in what.files().items() if self._differs(made, name, content)]
         if wrong:
             error = ReleaseError(
                 f"the release {what.tag} of {self.shown} has other content",
@@ -133,9 +134,9 @@ class Forge:
             return Step(self.name, "absent", f"finish the release {what.tag} of {self.shown}: {left}")
         return Step(self.name, "same", f"{what.tag} of {self.shown} has {len(what.files())} files of ours")
 
-    def _demand_open(self, talk: Talk) -> None:
+    def _demand_open(self) -> None:
         """Raises ReleaseError where the project is none that a release can be made in, as it says itself."""
-        found = talk.ask("GET", self.api)
+        found = self._ask("GET", self.api)
         if found is None:
             run = f"correct forge, or let {' or '.join(self.tokens)} see the project"
             raise self.failure("there is no such project, or its token does not see it", "HTTP 404", run)
@@ -146,24 +147,24 @@ class Forge:
 
     def announce(self, what: Announced) -> str:
         """Make the release unseen, give it its files, and show it; what is there already is taken."""
-        with self._session() as talk:
-            made = self._find(talk, what)
+        with self._reading():
+            made = self._find(what)
             if made is None:
                 try:
-                    made = self._make(talk, what)
+                    made = self._make(what)
                 except ReleaseError as error:
                     if not re.search(r"HTTP (409|422)", error.found or ""):
                         raise
-                    made = self._find(talk, what)  # of somebody else, or of a request whose answer was lost
+                    made = self._find(what)  # of somebody else, or of a request whose answer was lost
             if made is None:
                 raise self.failure(f"the release {what.tag} is not there after it was made", "")
             for one in made.files:
                 if not one.done and one.name in what.files():  # broken off while it was sent
-                    self._drop(talk, one)
+                    self._drop(one)
             for name in self._missing(made, what):
-                self._add(talk, made, what, name)
+                self._add(made, what, name)
             if made.draft:
-                self._show(talk, made, what)
+                self._show(made, what)
         return f"{what.tag} is a release of {self.shown}"
 
     @staticmethod
@@ -171,7 +172,7 @@ class Forge:
         there = {one.name for one in made.files if one.done}
         return [name for name in what.files() if name not in there]
 
-    def _differs(self, talk: Talk, made: Made, name: str, content: bytes) -> bool:
+    def _differs(self, made: Made, name: str, content: bytes) -> bool:
         """Whether the release has a file of that name which holds something else."""
         for one in made.files:
             if one.name != name or not one.done:
@@ -179,21 +180,19 @@ class Forge:
             if one.digest.startswith("sha256:"):
                 same = one.digest == f"sha256:{sha256(content)}"
             else:
-                same = one.size in (None, len(content)) and talk.content(one.url) == content
+                same = one.size in (None, len(content)) and self._content(one.url) == content
             if not same:
                 return True
         return False
 
     @contextlib.contextmanager
-    def _session(self) -> Iterator[Talk]:
-        transport = Transport(Registry(f"oci://{urlsplit(self.url).netloc}"))
+    def _reading(self) -> Iterator[None]:
+        """Has an answer of another form than we know be a failure."""
         try:
-            yield Talk(self, transport)
+            yield
         except MALFORMED as error:
             found = f"{type(error).__name__}: {error}"
             raise self.failure("the answer has not the form that its API documents", found) from error
-        finally:
-            transport.close()
 
     @property
     def hosts(self) -> set[str]:
@@ -203,6 +202,56 @@ class Forge:
     def failure(self, message: str, found: str, run: str = SAME_COMMAND) -> ReleaseError:
         """A failure of the forge, or on the way to it."""
         return ReleaseError(f"{self.shown}: {message}", found=found or None, run=run, code=OUTSIDE)
+
+    # -- asking ----------------------------------------------------------------------------------------
+
+    def _ask(self, method: str, url: str, **options: Any) -> Any:
+        """The answer as JSON; None where there is nothing to get."""
+        answer = self._send(method, url, accept="application/json", **options)
+        if method == "GET" and answer.status == 404:
+            return None
+        if not 200 <= answer.status < 300:
+            raise self._refusal(method, url, answer)
+        try:
+            return answer.json() if answer.body else {}
+        except ValueError:
+            raise self.failure("the answer is no JSON", answer.words()) from None
+
+    def _tell(self, method: str, url: str, value: Mapping[str, Any]) -> Any:
+        """The same with `value` as JSON."""
+        return self._ask(method, url, content=("application/json", json.dumps(value).encode()))
+
+    def _content(self, url: str) -> bytes | None:
+        """A file; None where there is none."""
+        answer = self._send("GET", url, accept="application/octet-stream", limit=_LARGEST)
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise self._refusal("GET", url, answer)
+        return answer.body
+
+    def _send(self, method: str, url: str, **options: Any) -> Answer:
+        there = urlsplit(url)
+        known = there.netloc in self.hosts and there.scheme == urlsplit(self.url).scheme
+        if not known and method != "GET":
+            raise self.failure(f"a {method} is led to where it is not sent", url)
+        login = self.authorization() if known else None  # a release may have links to anywhere
+        try:
+            return self.transport.send(method, url, authorization=login, **options)
+        except RegistryError as error:
+            untrusted = "is not trusted" in error.message  # a registry's own authority is not asked about a forge
+            run = "set SSL_CERT_FILE to a file with the authorities to trust" if untrusted else SAME_COMMAND
+            raise self.failure(f"{method} is not answered: {error.message}", error.found or "", run) from error
+
+    def _refusal(self, method: str, url: str, answer: Answer) -> ReleaseError:
+        words, run, host = _words(answer), SAME_COMMAND, urlsplit(self.url).netloc
+        if "rate limit" in words.lower():  # by GitHub with 403
+            run = TOO_MANY.format(host=host)
+        elif answer.status == 401:
+            run = f"give {' or '.join(self.tokens)} a token that {host} takes, and that has not expired"
+        elif answer.status == 403:
+            run = f"give {' or '.join(self.tokens)} the right to write releases of {self.shown}"
+        return self.failure(f"{method} {urlsplit(url).path} is refused", words, run)
 
     # -- what differs from forge to forge ------------------------------------------------------------
 
@@ -214,80 +263,24 @@ class Forge:
     def authorization(self) -> str:
         return f"Bearer {self.token}"
 
-    def _tagged(self, talk: Talk, tag: str) -> str | None:
+    def _tagged(self, tag: str) -> str | None:
         """The commit that the forge's tag leads to; None where the forge has no such tag."""
         raise NotImplementedError
 
-    def _find(self, talk: Talk, what: Announced) -> Made | None:
+    def _find(self, what: Announced) -> Made | None:
         raise NotImplementedError
 
-    def _make(self, talk: Talk, what: Announced) -> Made:
+    def _make(self, what: Announced) -> Made:
         raise NotImplementedError
 
-    def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
+    def _add(self, made: Made, what: Announced, name: str) -> None:
         raise NotImplementedError
 
-    def _drop(self, talk: Talk, file: File) -> None:
+    def _drop(self, file: File) -> None:
         """Remove a file that was not sent whole."""
 
-    def _show(self, talk: Talk, made: Made, what: Announced) -> None:
+    def _show(self, made: Made, what: Announced) -> None:
         """Let others see what was a draft."""
-
-
-class Talk:
-    """One conversation with a forge's API. Raises ReleaseError with what the forge says."""
-
-    def __init__(self, forge: Forge, transport: Transport) -> None:
-        self._forge, self._transport = forge, transport
-
-    def ask(self, method: str, url: str, **options: Any) -> Any:
-        """The answer as JSON; None where there is nothing to get."""
-        answer = self._send(method, url, accept="application/json", **options)
-        if method == "GET" and answer.status == 404:
-            return None
-        if not 200 <= answer.status < 300:
-            raise self._refusal(method, url, answer)
-        try:
-            return answer.json() if answer.body else {}
-        except ValueError:
-            raise self._forge.failure("the answer is no JSON", answer.words()) from None
-
-    def tell(self, method: str, url: str, value: Mapping[str, Any]) -> Any:
-        """The same with `value` as JSON."""
-        return self.ask(method, url, content=("application/json", json.dumps(value).encode()))
-
-    def content(self, url: str) -> bytes | None:
-        """A file; None where there is none."""
-        answer = self._send("GET", url, accept="application/octet-stream", limit=_LARGEST)
-        if answer.status == 404:
-            return None
-        if answer.status != 200:
-            raise self._refusal("GET", url, answer)
-        return answer.body
-
-    def _send(self, method: str, url: str, **options: Any) -> Answer:
-        forge, there = self._forge, urlsplit(url)
-        known = there.netloc in forge.hosts and there.scheme == urlsplit(forge.url).scheme
-        if not known and method != "GET":
-            raise forge.failure(f"a {method} is led to where it is not sent", url)
-        login = forge.authorization() if known else None  # a release may have links to anywhere
-        try:
-            return self._transport.send(method, url, authorization=login, **options)
-        except RegistryError as error:
-            untrusted = "is not trusted" in error.message  # a registry's own authority is not asked about a forge
-            run = "set SSL_CERT_FILE to a file with the authorities to trust" if untrusted else SAME_COMMAND
-            raise forge.failure(f"{method} is not answered: {error.message}", error.found or "", run) from error
-
-    def _refusal(self, method: str, url: str, answer: Answer) -> ReleaseError:
-        forge = self._forge
-        words, run, host = _words(answer), SAME_COMMAND, urlsplit(forge.url).netloc
-        if "rate limit" in words.lower():  # by GitHub with 403
-            run = TOO_MANY.format(host=host)
-        elif answer.status == 401:
-            run = f"give {' or '.join(forge.tokens)} a token that {host} takes, and that has not expired"
-        elif answer.status == 403:
-            run = f"give {' or '.join(forge.tokens)} the right to write releases of {forge.shown}"
-        return forge.failure(f"{method} {urlsplit(url).path} is refused", words, run)
 
 
 def _words(answer: Answer) -> str:
@@ -307,22 +300,22 @@ def _type_of(name: str) -> str:
 class _Drafting(Forge):
     """A forge with GitHub's API for releases, where a draft is one that nobody sees yet."""
 
-    def _find(self, talk: Talk, what: Announced) -> Made | None:
-        found = talk.ask("GET", f"{self.api}/releases/tags/{quote(what.tag)}")
+    def _find(self, what: Announced) -> Made | None:
+        found = self._ask("GET", f"{self.api}/releases/tags/{quote(what.tag)}")
         return None if found is None else self._made(found)
 
     def _made(self, found: Mapping[str, Any]) -> Made:
         raise NotImplementedError
 
-    def _make(self, talk: Talk, what: Announced) -> Made:
+    def _make(self, what: Announced) -> Made:
         draft = {"tag_name": what.tag, "name": what.package.title, "body": what.notes, "draft": True}
         draft["prerelease"] = is_prerelease(what.package.version)
-        return self._made(talk.tell("POST", f"{self.api}/releases", draft))
+        return self._made(self._tell("POST", f"{self.api}/releases", draft))
 
-    def _show(self, talk: Talk, made: Made, what: Announced) -> None:
-        talk.tell("PATCH", f"{self.api}/releases/{made.id}", {"draft": False, **self._beside(talk, what)})
+    def _show(self, made: Made, what: Announced) -> None:
+        self._tell("PATCH", f"{self.api}/releases/{made.id}", {"draft": False, **self._beside(what)})
 
-    def _beside(self, _: Talk, __: Announced) -> Mapping[str, str]:
+    def _beside(self, _: Announced) -> Mapping[str, str]:
         """What else is said when a release is shown."""
         return {}
 
@@ -349,23 +342,23 @@ class GitHub(_Drafting):
         root = f"https://api.{self._cloud}" if self._cloud else f"{self.url}/api/v3"
         return f"{root}/repos/{self.project}"
 
-    def _tagged(self, talk: Talk, tag: str) -> str | None:
-        found = talk.ask("GET", f"{self.api}/git/ref/tags/{quote(tag)}")
+    def _tagged(self, tag: str) -> str | None:
+        found = self._ask("GET", f"{self.api}/git/ref/tags/{quote(tag)}")
         if found is None:
             return None
         target = found["object"]
         if target["type"] == "tag":
-            target = talk.ask("GET", f"{self.api}/git/tags/{target['sha']}")["object"]
+            target = self._ask("GET", f"{self.api}/git/tags/{target['sha']}")["object"]
         return str(target["sha"])
 
-    def _find(self, talk: Talk, what: Announced) -> Made | None:
+    def _find(self, what: Announced) -> Made | None:
         """A draft is not found by its tag, but in the list."""
-        drafts = (self._made(one) for one in self._listed(talk) if one["tag_name"] == what.tag)
-        return super()._find(talk, what) or next(drafts, None)
+        drafts = (self._made(one) for one in self._listed() if one["tag_name"] == what.tag)
+        return super()._find(what) or next(drafts, None)
 
-    def _listed(self, talk: Talk) -> Iterator[Mapping[str, Any]]:
+    def _listed(self) -> Iterator[Mapping[str, Any]]:
         for page in range(1, _PAGES + 1):
-            some = talk.ask("GET", f"{self.api}/releases", query=(("per_page", "100"), ("page", str(page)))) or []
+            some = self._ask("GET", f"{self.api}/releases", query=(("per_page", "100"), ("page", str(page)))) or []
             yield from some
             if len(some) < 100:
                 break
@@ -384,19 +377,19 @@ class GitHub(_Drafting):
         )
         return Made(str(found["id"]), files, bool(found["draft"]), str(found["upload_url"]).partition("{")[0])
 
-    def _beside(self, talk: Talk, what: Announced) -> Mapping[str, str]:
+    def _beside(self, what: Announced) -> Mapping[str, str]:
         """A release of an older line is not the latest, which GitHub would call whatever was shown last."""
-        latest = str((talk.ask("GET", f"{self.api}/releases/latest") or {}).get("tag_name"))
+        latest = str((self._ask("GET", f"{self.api}/releases/latest") or {}).get("tag_name"))
         version = what.package.version
         other = latest.removeprefix(what.tag.removesuffix(version))
         return {} if highest((version, other)) == version else {"make_latest": "false"}
 
-    def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
+    def _add(self, made: Made, what: Announced, name: str) -> None:
         content = (_type_of(name), what.files()[name])
-        talk.ask("POST", made.upload, query=(("name", name),), content=content)
+        self._ask("POST", made.upload, query=(("name", name),), content=content)
 
-    def _drop(self, talk: Talk, file: File) -> None:
-        talk.ask("DELETE", f"{self.api}/releases/assets/{file.id}")
+    def _drop(self, file: File) -> None:
+        self._ask("DELETE", f"{self.api}/releases/assets/{file.id}")
 
 
 class Gitea(_Drafting):
@@ -412,8 +405,8 @@ class Gitea(_Drafting):
     def authorization(self) -> str:
         return f"token {self.token}"
 
-    def _tagged(self, talk: Talk, tag: str) -> str | None:
-        found = talk.ask("GET", f"{self.api}/tags/{quote(tag)}")
+    def _tagged(self, tag: str) -> str | None:
+        found = self._ask("GET", f"{self.api}/tags/{quote(tag)}")
         return None if found is None else str(found["commit"]["sha"])
 
     def _made(self, found: Mapping[str, Any]) -> Made:
@@ -423,11 +416,11 @@ class Gitea(_Drafting):
         )
         return Made(str(found["id"]), files, bool(found["draft"]))
 
-    def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
+    def _add(self, made: Made, what: Announced, name: str) -> None:
         from urllib3 import encode_multipart_formdata
 
         form, kind = encode_multipart_formdata({"attachment": (name, what.files()[name], _type_of(name))})
-        talk.ask("POST", f"{self.api}/releases/{made.id}/assets", query=(("name", name),), content=(kind, form))
+        self._ask("POST", f"{self.api}/releases/{made.id}/assets", query=(("name", name),), content=(kind, form))
 
 
 class GitLab(Forge):
@@ -442,41 +435,41 @@ class GitLab(Forge):
     def api(self) -> str:
         return f"{self.url}/api/v4/projects/{quote(self.project, safe='')}"
 
-    def _tagged(self, talk: Talk, tag: str) -> str | None:
-        found = talk.ask("GET", f"{self.api}/repository/tags/{quote(tag, safe='')}")
+    def _tagged(self, tag: str) -> str | None:
+        found = self._ask("GET", f"{self.api}/repository/tags/{quote(tag, safe='')}")
         return None if found is None else str(found["commit"]["id"])
 
-    def _find(self, talk: Talk, what: Announced) -> Made | None:
-        found = talk.ask("GET", f"{self.api}/releases/{quote(what.tag, safe='')}")
+    def _find(self, what: Announced) -> Made | None:
+        found = self._ask("GET", f"{self.api}/releases/{quote(what.tag, safe='')}")
         if found is None:
             return None
         files = tuple(File(one["name"], one["url"], id=str(one["id"])) for one in found["assets"]["links"])
         return Made(what.tag, files)
 
-    def _make(self, talk: Talk, what: Announced) -> Made:
+    def _make(self, what: Announced) -> Made:
         files = what.files()
         for name in files:
-            self._keep(talk, what, name)  # before anybody sees the release
+            self._keep(what, name)  # before anybody sees the release
         value = {
             "tag_name": what.tag,
             "name": what.package.title,
             "description": what.notes,
             "assets": {"links": [self._link(what, name) for name in files]},
         }
-        talk.tell("POST", f"{self.api}/releases", value)
+        self._tell("POST", f"{self.api}/releases", value)
         return Made(what.tag, tuple(File(name, self._kept(what, name)) for name in files))
 
-    def _add(self, talk: Talk, made: Made, what: Announced, name: str) -> None:
-        self._keep(talk, what, name)
+    def _add(self, made: Made, what: Announced, name: str) -> None:
+        self._keep(what, name)
         link = self._link(what, name)
-        talk.tell("POST", f"{self.api}/releases/{quote(made.id, safe='')}/assets/links", link)
+        self._tell("POST", f"{self.api}/releases/{quote(made.id, safe='')}/assets/links", link)
 
-    def _keep(self, talk: Talk, what: Announced, name: str) -> None:
+    def _keep(self, what: Announced, name: str) -> None:
         """Put a file among the generic packages, where it is not there; they would keep both."""
         url, content = self._kept(what, name), what.files()[name]
-        there = talk.content(url)
+        there = self._content(url)
         if there is None:
-            talk.ask("PUT", url, content=(_type_of(name), content))
+            self._ask("PUT", url, content=(_type_of(name), content))
         elif there != content:
             raise ReleaseError(
                 f"the package {what.package.title} of {self.shown} has other content",
