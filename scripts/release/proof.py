@@ -175,7 +175,7 @@ def _chart(
         )
     archive = client.served(reference, found)
     try:
-        held = describe(Path(f"{name}-{version}.tgz"), archive, 0)
+        held = describe(Path(f"{name}.tgz"), archive, 0)
     except ChartError as error:
         raise RegistryError(f"{reference} holds no chart", found=error.message, code=FINDING) from error
     version = version or held.version

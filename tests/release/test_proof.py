@@ -265,6 +265,16 @@ def test_a_manifest_of_another_form_is_told(shelf: Shelf, place: str, value: Any
     assert told in found
 
 
+def test_an_archive_that_is_no_charts_is_named_without_a_version_too(shelf: Shelf) -> None:
+    with shelf.client() as client:
+        place = {"layers/0/digest": client.put_blob(shelf.reference.repository, b"none"), "layers/0/size": 4}
+        content = changed(**place)(shelf.subject(client).content)
+        client.put_manifest(shelf.reference.repository, digest := f"sha256:{sha256(content)}", content)
+    with pytest.raises(RegistryError, match="holds no chart") as refused:
+        shelf.prove(None, digest)
+    assert (refused.value.found or "").startswith("demo.tgz is not a whole .tgz")
+
+
 def test_a_tampered_bill_fails(shelf: Shelf) -> None:
     def other_image(content: bytes) -> bytes:
         return content.replace(b"example.org/demo", b"example.org/evil")
