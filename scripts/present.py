@@ -283,7 +283,7 @@ def proof(found: Proof) -> View:
 
 def candidates(found: Sequence[Candidate]) -> View:
     """`invoke release --changed`, before: one row a chart, in the order in which they are released."""
-    rows = tuple((one.chart.title, one.state, one.words) for one in found)
+    rows = tuple((chart.title, step.state, step.action) for chart, step in found)
     columns = ("chart", "state", "action")
     title = "Releases" if rows else "no chart differs"
     return View(title, columns, rows, {"charts": [dict(zip(columns, row, strict=True)) for row in rows]})

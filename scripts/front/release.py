@@ -220,7 +220,7 @@ def release(
         found = several.candidates(work, charts, options, dry_run=dry_run)
         yield present.candidates(found)
         several.demand_possible(found)
-        names = ", ".join(one.chart.title for one in found if one.state == "absent")
+        names = ", ".join(chart.title for chart, step in found if step.state == "absent")
         if names and not dry_run:
             if where := work.config.registry:
                 demand_approval(f"Publish {names} to {where}?", yes=yes)
