@@ -175,23 +175,15 @@ def checksum(folder: Path, module: Module) -> str:
 
 def _unpack(archive: Path, prefix: str, target: Path) -> None:
     """Write the files of a module's zip to `target`. Raises ToolError."""
-    size = 0
+    whole = target.with_name(f"{target.name}.whole")
     try:
         with writing(f"{archive} cannot be unpacked", target, error=ToolError), zipfile.ZipFile(archive) as zipped:
-            for info in zipped.infolist():
-                name = info.filename.removeprefix(prefix)
-                if name == info.filename or {"", ".", ".."} & set(name.split("/")):
-                    raise ToolError(f"{archive} is no module's zip", found=info.filename)
-                file = target / name
-                file.parent.mkdir(parents=True, exist_ok=True)
-                with zipped.open(info) as reader, file.open("wb") as writer:
-                    while chunk := reader.read(1 << 20):
-                        size += len(chunk)
-                        if size > _LARGEST:
-                            raise ToolError(
-                                f"{archive} is too large", expected=f"at most {_LARGEST >> 20} MiB unpacked"
-                            )
-                        writer.write(chunk)
+            if strange := [name for name in zipped.namelist() if not name.startswith(prefix)]:
+                raise ToolError(f"{archive} is no module's zip", found=strange[0])
+            if sum(info.file_size for info in zipped.infolist()) > _LARGEST:
+                raise ToolError(f"{archive} is too large", expected=f"at most {_LARGEST >> 20} MiB unpacked")
+            zipped.extractall(whole)  # no file leads out of it
+            (whole / prefix).rename(target)
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
         raise ToolError(f"{archive} is damaged", found=str(error), run="go clean -modcache") from error
 
