@@ -20,6 +20,7 @@ from scripts.core.files import sha256
 from scripts.core.semver import minor as minor_of
 
 PINS = Path(__file__).with_name("tools.toml")
+_OF_MODULE = ("path", "version", "h1", "local_replace", "plugins", "replace")  # of the keys in a tool's table
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:[-+][0-9A-Za-z.+-]+)?")
 
 
@@ -146,7 +147,10 @@ def load_pins(path: Path = PINS, minor: str = "") -> Pins:
     """The pins, or those for a Kubernetes `minor`. Raises ToolError for one without pins, or an incomplete entry."""
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     try:
-        entries, others = raw.get("module", {}), raw.get("minor", {})
+        entries, tables, others = raw.get("module", {}), raw.get("tool", {}), raw.get("minor", {})
+        for name, table in tables.items():
+            if "path" in table:  # the module as well
+                entries[name] = {key: table.pop(key) for key in _OF_MODULE if key in table}
         newest = minor_of(entries["kubernetes"]["version"]) if others else ""
         minors = tuple(sorted((*others, newest), key=lambda name: int(name.partition(".")[2]))) if others else ()
         if minor and minor not in minors:
@@ -158,7 +162,7 @@ def load_pins(path: Path = PINS, minor: str = "") -> Pins:
         for name, entry in others.get(minor, {}).items():
             entries[name] = entries[entry] if isinstance(entry, str) else {**entries[name], **entry}
         modules = {name: _module(name, entry) for name, entry in entries.items()}
-        several = ((name, entry) for names, entry in raw.get("tool", {}).items() for name in names.split())
+        several = ((name, entry) for names, entry in tables.items() for name in names.split())
         tools = {name: _tool(name, entry, modules) for name, entry in several}
         go = raw["go"]
         return Pins(modules, tools, tuple(go["accepts"]), go["package"], tuple(go["sha256"]), minors)

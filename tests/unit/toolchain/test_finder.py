@@ -505,7 +505,7 @@ class TestPins:
     @pytest.mark.parametrize("line", ['h1 = "', 'version = "', 'path = "'])
     def test_without_a_checksum_are_refused(self, tmp_path: Path, line: str) -> None:
         text = PINS.read_text()
-        begin = text.index(line, text.index("[module.helm]"))
+        begin = text.index(line, text.index("[tool.helm]"))
         broken = tmp_path / "tools.toml"
         broken.write_text(text[:begin] + text[text.index("\n", begin) :])
         with pytest.raises(ToolError, match="incomplete entry"):
