@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -12,8 +11,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import yaml
-
 from scripts.chart.contents import left_out
 from scripts.chart.source import read_chart, read_yaml
 from scripts.core.errors import ChartError, UsageError, ValuesError
@@ -21,7 +18,7 @@ from scripts.core.files import write_atomic
 from scripts.core.git import find_repository
 from scripts.core.owner import temporary
 from scripts.core.paths import shown
-from scripts.core.yaml_read import load
+from scripts.core.yaml_edit import quoted, scalar
 from scripts.workspace import Workspace
 
 TOOLKIT = "OWNER/gati-release-toolkit@REVISION"
@@ -77,7 +74,7 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
         tested = any(file.parent == path / "ci" for file in chart.values_files)
     else:
         name, version, tested = path.name, "0.1.0", False
-        if not _NAME.fullmatch(name) or _scalar(name) != name:
+        if not _NAME.fullmatch(name) or scalar(name) != name:
             expected = "small letters, digits, and - between them; nothing that YAML takes for a number or a switch"
             raise UsageError(f"{name!r} is no name of a chart", expected=expected)
         if path.exists() and any(path.iterdir()):
@@ -108,23 +105,14 @@ def _files(work: Workspace, path: Path, toolkit: str) -> Iterator[tuple[Path, by
     root = repository.root if repository is not None else path
     branch = repository.main_branch() if repository is not None else "main"
     place = path.relative_to(root).as_posix()
-    named = {"name": _scalar(name), "chart": _scalar(place), "toolkit": _scalar(toolkit)}
-    workflow = _filled("workflow.yml", branch=json.dumps(branch, ensure_ascii=False), **named)
+    named = {"name": scalar(name), "chart": scalar(place), "toolkit": scalar(toolkit)}
+    workflow = _filled("workflow.yml", branch=quoted(branch), **named)
     yield root / ".github" / "workflows" / f"{name}.yml", workflow
 
 
 def _filled(name: str, /, **words: object) -> str:
     """A file to begin with, where `$word` stands for one of `words`."""
     return Template((_STARTER / name).read_text(encoding="utf-8")).safe_substitute(words)
-
-
-def _scalar(text: str) -> str:
-    """`text` as YAML reads it for that very text: with quotes where it has to be."""
-    try:
-        plain = load(f"a: {text}") == {"a": text}
-    except yaml.YAMLError:
-        plain = False
-    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def _values(folder: Path) -> Mapping[str, Any]:

@@ -95,8 +95,17 @@ def _scalar(text: str, value: str, style: str | None, indent: int) -> str:
         return ("|" if value.endswith("\n") else "|-") + block
     if style == "'":
         return "'" + value.replace("'", "''") + "'"
-    plain = style != '"' and dump({"k": value}) == f"k: {value}\n"
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    return quoted(value) if style == '"' else scalar(value)
+
+
+def scalar(value: str) -> str:
+    """`value` as YAML reads it for that very text: with quotes where it has to be."""
+    return value if dump({"k": value}) == f"k: {value}\n" else quoted(value)
+
+
+def quoted(value: str) -> str:
+    """The same with quotes."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _line_end(text: str) -> str:
