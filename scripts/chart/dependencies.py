@@ -259,7 +259,7 @@ def _build(chart: Chart, helm: Helm, *, deadline: float = _FETCH) -> None:
         ways = [*(one.way for one in objections(chart)), *(way for _, way in filter(None, absent))]
         way = next(filter(None, ways), "")
         if not way and _NO_REPOSITORY.search(said):
-            way = "correct the repository there"
+            way = "correct the repository there" + ", or install helm's plugin for it" * ("protocol" in said)
         elif not way and _OUTDATED_LOCK.search(said):
             way = f"helm dependency update {shown(chart.path)}"
         raise ChartError(

@@ -136,10 +136,11 @@ class Helm:
             known.touch(mode=0o600)  # the user's may hold passwords
             own = _set_up(Path(where.stdout.strip()), repositories)
             known.write_text(dump({"apiVersion": "", "repositories": own}), encoding="utf-8")
-            env = {**_ENVIRONMENT, "HELM_REPOSITORY_CONFIG": str(known), "HELM_REPOSITORY_CACHE": str(folder)}
+            places = {"HELM_REPOSITORY_CONFIG": str(known), "HELM_REPOSITORY_CACHE": str(folder)}
+            env = {**_ENVIRONMENT, **places, "HELM_NO_PLUGINS": None}  # s3:// and the like are a plugin's
             listed = {str(one.get("url")).rstrip("/") for one in own}
             for url in repositories:
-                if url.startswith(("http://", "https://")) and url.rstrip("/") not in listed:
+                if re.match(r"(?!oci:|file:)[^@]+://", url) and url.rstrip("/") not in listed:
                     name = re.sub(r"[^a-z0-9]+", "-", url.lower()).strip("-")
                     self.runner.run([self.path, "repo", "add", name, url], env=env, deadline=deadline)
             plain = ["--plain-http"] * near

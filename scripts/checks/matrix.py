@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from scripts.checks.kubeconform import Tolerance
 from scripts.checks.schemas import Schemas, group_of, schemas_of
 from scripts.core.config import Config, parts
 from scripts.core.errors import ChartError, ConfigError, ValuesError
+from scripts.core.files import copied
 from scripts.core.owner import temporary
 from scripts.core.paths import line_of, shown
 from scripts.core.semver import minor
@@ -290,10 +290,8 @@ def renderable(chart: Chart, library: Chart | None) -> Iterator[Path]:
         yield chart.path
         return
     with temporary("library") as scratch:
-        copy = scratch / chart.path.name
-        packed = f"{library.name}-[v0-9]*.tgz"
-        shutil.copytree(chart.path, copy, ignore=shutil.ignore_patterns("Chart.lock", packed))
-        shutil.copytree(library.path, copy / "charts" / library.name, dirs_exist_ok=True)
+        copy = copied(chart.path, scratch / chart.path.name, "Chart.lock", f"{library.name}-[v0-9]*.tgz")
+        copied(library.path, copy / "charts" / library.name)
         yield copy
 
 

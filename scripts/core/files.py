@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all, and names contents by their SHA-256."""
+"""Writes a file whole or not at all, copies a folder, and names contents by their SHA-256."""
 
 from __future__ import annotations
 
@@ -50,6 +50,22 @@ def demand_settled(place: str, content: bytes | str, error: type[ReleaseError]) 
     """Raises `error` for a file, which a person knows as `place`, that holds both sides of a merge."""
     if (line := unsettled(content)) is not None:
         raise error(f"{place}:{line}: {UNSETTLED}", run=f"settle it in an editor, then git add {place} and git commit")
+
+
+def copied(folder: Path, into: Path, *but: str) -> Path:
+    """A copy of `folder` at `into` that can be changed: links followed, what fits a pattern of `but` left out.
+
+    So is the inside of a repository, which may be large, a link to nowhere, and a pipe or a socket, to read which is to
+    wait.
+    """
+    patterns = shutil.ignore_patterns(".git", *but)
+
+    def ignored(at: str, names: list[str]) -> set[str]:
+        places = {name: Path(at, name) for name in names}
+        return {name for name, one in places.items() if not (one.is_file() or one.is_dir())} | patterns(at, names)
+
+    # Of links to nowhere it has a flag of its own, by which it takes each relative one for such.
+    return Path(shutil.copytree(folder, into, ignore=ignored, copy_function=shutil.copyfile, dirs_exist_ok=True))
 
 
 def sha256(content: bytes | str | Path) -> str:

@@ -8,7 +8,6 @@ import functools
 import itertools
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from scripts.checks.matrix import Plan, Values, make_plan, spread
 from scripts.checks.render import NEEDS, submitted
 from scripts.checks.schemas import Kind, Schemas, schemas_of
 from scripts.core.errors import ChartError, ReleaseError, ValuesError
+from scripts.core.files import copied
 from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.core.paths import key_text, shown
@@ -82,7 +82,6 @@ class _Renders:
         self._places = [str(place) for path in charts for place in (path, shown(path))]
         self._numbers = itertools.count(1)
         self._parser = functools.cache(Parser)  # both charts render most of their objects alike, and several times
-        self._acts = functools.cache(_acts)  # asked several times, of files that nobody changes meanwhile
         self._revised: dict[Path, Path] = {}
 
     def why(self, error: ReleaseError) -> str:
@@ -110,18 +109,12 @@ class _Renders:
         inside._pool = _Inside()
         return self._pool.submit(work, *args, inside)
 
-    def does(self, plan: Plan, what: re.Pattern[bytes], *, packed: bool = True) -> bool:
-        """Whether anything in a chart, or in what is packed in it as far as that may be, does this in its templates."""
-        chart = plan.chart.path
-        return (packed and any(chart.rglob("*.tgz"))) or self._acts(chart, what)
-
     def again(self, plan: Plan) -> Plan:
         """The same for the release's next revision, after which a chart may name objects: to helm it is the first."""
         chart = plan.chart.path
-        if chart not in self._revised and self.does(plan, _REVISION, packed=False):
-            copy = self._revised[chart] = self._scratch / f"revised-{len(self._revised)}"
-            shutil.copytree(chart, copy, copy_function=shutil.copyfile, ignore_dangling_symlinks=True)
-            for file in copy.rglob("*"):
+        if chart not in self._revised and _REVISION.search(plan.contents.actions):
+            self._revised[chart] = copied(chart, self._scratch / f"revised-{len(self._revised)}")
+            for file in self._revised[chart].rglob("*"):
                 if file.is_file() and _REVISION.search(text := file.read_bytes()):
                     file.write_bytes(_REVISION.sub(b"2", text))
         return replace(plan, chart=replace(plan.chart, path=self._revised.get(chart, chart)))
@@ -131,11 +124,6 @@ class _Renders:
         file = self._scratch / f"values-{next(self._numbers)}.json"
         file.write_text(json.dumps(values))
         return file
-
-
-def _acts(chart: Path, what: re.Pattern[bytes]) -> bool:
-    texts = (file.read_bytes() for file in chart.rglob("*") if file.is_file())
-    return any(what.search(b"\n".join(_ACTION.findall(text))) for text in texts)
 
 
 def render_both(
@@ -174,7 +162,7 @@ def render_both(
     after = replace(after, values=before.values)
     with temporary("judge") as scratch, contextlib.ExitStack() as stack, workers(work.runner) as pool:
         renders = _Renders(work.helm, pool, scratch, stack, (before.chart.path, after.chart.path))
-        draws = bool(before.kube_versions) and all(renders.does(plan, _DRAWING) for plan in (before, after))
+        draws = bool(before.kube_versions) and all(_DRAWING.search(plan.contents.actions) for plan in (before, after))
         again = [renders.again(before)] if wholly and draws else []
         olds = renders.of(before)
         switched = renders.job(_switched, before, after, again) if wholly else None  # early, since it takes the longest
@@ -308,7 +296,6 @@ _DRAWING = re.compile(
     re.MULTILINE,
 )
 
-_ACTION = re.compile(rb"\{\{.*?\}\}", re.DOTALL)  # of a template, wherever it stands: values may be one
 _REVISION = re.compile(rb"\$?[\w.]*\.Release\.Revision\b")
 _ASKING = re.compile(rb"\.Release\.Is(Install|Upgrade)\b")
 
@@ -351,7 +338,7 @@ def _beside(
     if not before.kube_versions or not own.is_file():
         return []
     place = _DEFAULTS.name, minor(before.kube_versions[-1])
-    asking = [renders.does(plan, _ASKING, packed=False) for plan in (before, after)]
+    asking = [bool(_ASKING.search(plan.contents.actions)) for plan in (before, after)]
 
     def one(plan: Plan, column: Values = _DEFAULTS, **changes: Any) -> Future[Manifests]:
         return renders.newest(replace(plan, **changes), [column])[column.name]
@@ -497,7 +484,7 @@ def _overruled(
         for key, value in _defaults(before).items()
         if key not in defaults
         and isinstance(value, str | int | float)
-        and renders.does(after, re.compile(rb"\b%s\b" % re.escape(key[-1]).encode()), packed=False)
+        and re.search(rb"\b%s\b" % re.escape(key[-1]).encode(), after.contents.actions)
     }
     trees = {key: nested({key: _another(value)}) for key, value in gone.items()}
     for key in _idle((before, was), (after, now), trees, renders):

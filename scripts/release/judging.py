@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from scripts.chart.source import Chart, read_chart
 from scripts.checks.baseline import asked_once, last_version
 from scripts.core.edits import FRESH
 from scripts.core.errors import PartError, telling
+from scripts.core.files import copied
 from scripts.core.owner import temporary
 from scripts.core.paths import shown
 from scripts.core.semver import tag_name
@@ -82,17 +81,7 @@ def demand_raised(work: Workspace, verdict: Verdict) -> None:
 def edited(chart: Chart, bump: Bump) -> Iterator[Chart]:
     """A copy of the chart that has the edits of `bump`, gone after the block."""
     with temporary("judged") as scratch:
-        folder = scratch / chart.path.name
-        fresh = shutil.ignore_patterns(FRESH.format("*"))
-
-        def ignored(at: str, names: list[str]) -> set[str]:
-            """Nor a pipe or a socket, which cannot be copied."""
-            places = {name: Path(at, name) for name in names}
-            odd = {name for name, one in places.items() if one.exists() and not (one.is_file() or one.is_dir())}
-            return odd | fresh(at, names)
-
-        shutil.copytree(chart.path, folder, ignore=ignored, ignore_dangling_symlinks=True)
-        copy = read_chart(folder)
+        copy = read_chart(copied(chart.path, scratch / chart.path.name, FRESH.format("*")))
         for edit in bump.edits:
             if edit.path.is_relative_to(chart.path.resolve()):
                 (copy.path / edit.path.relative_to(chart.path.resolve())).write_bytes(edit.after)

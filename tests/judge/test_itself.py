@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
 from functools import partial
@@ -248,6 +249,10 @@ def test_what_is_named_after_the_revision_is_made_anew_and_not_refused(tmp_path:
         '  template: {spec: {restartPolicy: Never, containers: [{name: main, image: "x:1.0.0"}]}}\n'
     )
     charts = _one_template(tmp_path, job, job.replace("x:1.0.0", "x:1.0.1"))
+    for chart in charts:  # the root of a repository that git itself watches
+        (chart.path / ".git").mkdir()
+        os.mkfifo(chart.path / ".git" / "fsmonitor--daemon.ipc")
+        (chart.path / ".helmignore").write_text(".git/\n")
     verdict = judge_charts(work, *charts, "1.0.0", kube_versions=["1.33"])
     image = "Job/load-* spec.template.spec.containers[main].image"
     assert [(one.level, one.about) for one in verdict.reasons] == [("patch", image)]

@@ -386,6 +386,7 @@ class TestValuesSets:
         places = {one["message"]: (one["file"] and Path(one["file"]).name, one["line"]) for one in told}
         assert places["say one"] == ("one.yaml", 4)
         assert places["say two"] == ("two.yaml", 4)
+        assert "where it cannot do without values, give some" in " ".join(places)
 
     def test_a_template_that_cannot_be_read_is_none_that_wants_values(self, cli: Cli, tmp_path: Path) -> None:
         chart = write_chart(tmp_path / "broken", "broken", a="a: {{ .Values.some-key }}\n")
@@ -565,7 +566,22 @@ class TestDependencies:
         cli("template", "--chart", chart).refused("cannot be fetched: sub 0.1.0", words, "correct the repository there")
         told = " ".join(cli("lint", "--chart", chart).stdout.split())  # which says why, and not what would fail as well
         assert words in told
-        assert "(next: correct the repository there)" in told
+        assert "(next: correct the repository there" in told
+
+    def test_a_repository_that_a_plugin_reaches_is_one(self, cli: Cli, tmp_path: Path) -> None:
+        """As of a bucket; helm itself knows HTTP, OCI and folders."""
+        (plugin := tmp_path / "plugins" / "bucket").mkdir(parents=True)
+        told = "name: bucket\nversion: 0.1.0\ncommand: /bin/true\ndownloaders: [{command: get, protocols: [bucket]}]\n"
+        (plugin / "plugin.yaml").write_text(told)
+        (plugin / "get").write_text(f'#!/bin/sh\ncat "{cli.dist}/${{4##*/}}"\n')
+        (plugin / "get").chmod(0o755)
+        cli("package", "--chart", write_chart(tmp_path / "base", "base", map=config_map("b"))).fine()
+        entry = "entries: {base: [{name: base, version: 0.1.0, urls: [base-0.1.0.tgz]}]}\n"
+        (cli.dist / "index.yaml").write_text(f"apiVersion: v1\n{entry}")
+        needs = "dependencies: [{name: base, version: 0.1.0, repository: 'bucket://charts'}]\n"
+        chart = write_chart(tmp_path / "top", "top", needs, map=config_map("a"))
+        cli("template", "--chart", chart).refused("protocol handler", "or install helm's plugin for it")
+        cli("template", "--chart", chart, HELM_PLUGINS=str(plugin.parent)).fine()
 
     def test_of_another_version_they_are_refused(self, cli: Cli, tmp_path: Path) -> None:
         chart = write_chart(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.errors import OutputError
-from scripts.core.files import try_writing, write_atomic
+from scripts.core.files import copied, try_writing, write_atomic
 
 
 def test_writes_text_and_bytes_and_makes_folders(tmp_path: Path) -> None:
@@ -72,3 +72,17 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "dist").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_atomic(tmp_path / "dist" / "file", "x")
+
+
+def test_a_copy_has_what_links_lead_to_and_can_be_changed(tmp_path: Path) -> None:
+    (folder := tmp_path / "folder").mkdir()
+    for name in ("file", "file.new", ".git/HEAD"):
+        write_atomic(folder / name, "x")
+    (folder / "file").chmod(0o400)
+    (folder / "link").symlink_to("file")
+    (folder / "lost").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe")
+    copy = copied(folder, tmp_path / "copy", "*.new")
+    assert sorted(path.name for path in copy.iterdir()) == ["file", "link"]
+    assert not (copy / "link").is_symlink()
+    assert (copy / "file").stat().st_mode & 0o200
