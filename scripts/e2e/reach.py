@@ -52,11 +52,10 @@ def _may(
     ]
     side = {"Egress": "to", "Ingress": "from"}[way]
     for policy in applying:
-        space = policy["metadata"].get("namespace", "")
         for rule in policy["spec"].get(way.lower()) or ():
             ports, peers = rule.get("ports"), rule.get(side)
             right = not ports or any(_is_port(given, target, port, protocol) for given in ports)
-            if right and (not peers or any(_is_peer(given, space, peer) for given in peers)):
+            if right and (not peers or any(_is_peer(given, own.namespace, peer) for given in peers)):
                 return True
     return not applying
 

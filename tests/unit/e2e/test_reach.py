@@ -67,6 +67,13 @@ def test_whether_somebody_of_another_namespace_may(source: dict[str, Any], expec
     assert allowed([policy("back", ingress=[{"from": [source]}])], STRANGER, BACK, 50051) is expected
 
 
+def test_a_policy_that_names_no_namespace_is_about_pods_beside_it() -> None:
+    """As most charts render one: it is in the namespace of the release."""
+    here = [{**one, "metadata": {"name": one["metadata"]["name"]}} for one in (DENY, OUT, IN)]
+    assert allowed(here, FRONT, BACK, 50051)
+    assert not allowed(here, STRANGER, BACK, 50051)
+
+
 def test_a_policy_of_another_namespace_has_no_say() -> None:
     other = {**DENY, "metadata": {"name": "deny", "namespace": "elsewhere"}}
     assert allowed([other], FRONT, BACK, 50051)
