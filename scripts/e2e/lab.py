@@ -126,6 +126,7 @@ class Lab:
     _closing: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _namespaces: list[str] = field(default_factory=list, repr=False)
+    _manifests: dict[tuple[str, bool], Manifests] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("HELM_DRIVER", "HELM_MAX_HISTORY"):  # a user's, and meant for releases that last
@@ -367,8 +368,18 @@ class Lab:
         return sorted({f"{each.kind} {each.name}" for each in objects})
 
     def manifest(self, namespace: str, *, hooks: bool = False) -> Manifests:
-        """The objects of the installed release, as helm keeps them; its hooks where they are asked for."""
-        return kept(self.runner, self.tools.helm, self.subject.release, namespace, self.login, hooks=hooks)
+        """The objects of the installed release, as helm keeps them; its hooks where they are asked for.
+
+        helm, which takes a while to say so, is asked once for each revision: none changes.
+        """
+        labels = f"owner=helm,name={self.subject.release}"
+        records = [one["metadata"] for one in self.api.list("Secret", namespace, labels=labels)]
+        newest = max(records, key=lambda meta: int(meta["labels"]["version"]), default={"uid": ""})
+        known = newest["uid"], hooks
+        if known not in self._manifests:
+            release = self.subject.release
+            self._manifests[known] = kept(self.runner, self.tools.helm, release, namespace, self.login, hooks=hooks)
+        return self._manifests[known]
 
     def is_outside(self, document: Document) -> bool:
         """Whether an object, and not a namespace itself, lies in another namespace than the release's, or in none.

@@ -212,6 +212,29 @@ def test_a_run_that_is_stopped_leaves_nothing_of_its_releases_outside_of_its_nam
     assert cluster.deleted == ["gati-e2e-a", *(["gati-e2e-web"] if "home" in found else [])]
 
 
+def test_helm_is_asked_once_for_the_objects_of_a_revision() -> None:
+    class Helm(Runner):
+        def run(self, argv: Any, **_: Any) -> Any:
+            asked.append(argv[2])
+            kind = {"hooks": "Pod", "manifest": "Service"}[argv[2]]
+            return Result(tuple(argv), 0, f"kind: {kind}\nmetadata: {{name: web-{len(asked)}}}\n", "", 0.0)
+
+    def record(number: int) -> dict[str, Any]:
+        return {"metadata": {"uid": f"uid-{number}", "labels": {"version": str(number)}}}
+
+    asked: list[str] = []
+    cluster = Cluster(Secret=[record(9)])
+    made = replace(lab(cluster), runner=Helm())
+    for again in (made, made.attempt(2)):
+        assert [one.label for hooks in (False, True) for one in again.manifest("space", hooks=hooks)] == [
+            "Service web-1",
+            "Pod web-2",
+        ]
+    assert asked == ["manifest", "hooks"]
+    cluster.objects_by_kind["Secret"].insert(0, record(10))
+    assert [one.label for one in made.manifest("space")] == ["Service web-3"]
+
+
 def test_objects_of_several_namespaces_are_accepted_each_in_its_own() -> None:
     class Kubectl(Runner):
         def run(self, argv: Any, **more: Any) -> Any:
