@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,35 +26,27 @@ _HELMS_OWN = "helm.sh/release.v1"
 _TELLING = re.compile(r"pass|secret|token|key|credential", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Redaction:
-    """Replaces every value of a namespace's Secrets, in a text that is going to be kept, by `***`."""
+Redaction = Callable[[str], str]
+"""Replaces what is secret, in a text that is going to be kept, by `***`."""
 
-    pattern: re.Pattern[str] | None = None
 
-    @classmethod
-    def of(cls, api: Api, namespaces: Iterable[str]) -> Redaction:
-        """For the Secrets of `namespaces` that we may read; those of helm itself are no secrets of a service."""
-        secrets: list[Object] = []
-        for namespace in namespaces:
-            with contextlib.suppress(ClusterError):  # who may not read them cannot name them
-                secrets += api.list("Secret", namespace, fields=f"type!={_HELMS_OWN}")
-        return cls.for_values(value for secret in secrets for value in (secret.get("data") or {}).values())
+def secrets_of(api: Api, namespaces: Iterable[str]) -> Iterator[str]:
+    """The values of the Secrets that we may read, in base64; those of helm itself are no secrets of a service."""
+    for namespace in namespaces:
+        with contextlib.suppress(ClusterError):  # who may not read them cannot name them
+            for secret in api.list("Secret", namespace, fields=f"type!={_HELMS_OWN}"):
+                yield from (secret.get("data") or {}).values()
 
-    @classmethod
-    def for_values(cls, encoded: Iterable[str]) -> Redaction:
-        """For values in base64, as a Secret's `data` has them: as they are, decoded, and line by line."""
-        words: set[str] = set()
-        for value in encoded:
-            text = base64.b64decode(value).decode("utf-8", "replace")
-            words |= {value, text.strip(), *(line.strip() for line in text.splitlines())}
-        longest_first = sorted((word for word in words if len(word) >= _SHORT), key=len, reverse=True)
-        if not longest_first:
-            return cls()
-        return cls(re.compile("|".join(rf"(?<!\w){escaped(word)}(?!\w)" for word in longest_first)))
 
-    def __call__(self, text: str) -> str:
-        return self.pattern.sub("***", text) if self.pattern else text
+def redaction(encoded: Iterable[str]) -> Redaction:
+    """For values in base64, as a Secret's `data` has them: as they are, decoded, and line by line."""
+    words: set[str] = set()
+    for value in encoded:
+        text = base64.b64decode(value).decode("utf-8", "replace")
+        words |= {value, text.strip(), *(line.strip() for line in text.splitlines())}
+    longest_first = sorted((word for word in words if len(word) >= _SHORT), key=len, reverse=True)
+    every = "|".join(rf"(?<!\w){escaped(word)}(?!\w)" for word in longest_first)
+    return functools.partial(re.compile(every).sub, "***") if every else str
 
 
 def collect(
@@ -65,7 +57,7 @@ def collect(
     objects: Sequence[Object],
     events: Sequence[Object],
     kept_logs: Mapping[tuple[str, str], str],
-    redaction: Redaction,
+    redact: Redaction,
 ) -> None:
     """Write `events.txt`, `describe/KIND-NAME.yaml` and `logs/POD.CONTAINER[.previous].log` into `folder`.
 
@@ -74,18 +66,20 @@ def collect(
     left out.
     """
 
-    def below(part: str, namespace: str) -> Path:
-        return folder / part / (namespace if namespace != home else "")
+    def keep(part: str, namespace: str, name: str, text: str) -> None:
+        place = folder / part / (namespace if namespace != home else "")
+        place.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(redact(text), encoding="utf-8")
 
     ordered = sorted(events, key=event_time)
-    _write(folder / "events.txt", "".join(f"{event_line(event)}\n" for event in ordered), redaction)
+    keep("", home, "events.txt", "".join(f"{event_line(event)}\n" for event in ordered))
     for item in objects:
         name = f"{item['kind']}-{item['metadata']['name']}.yaml"
         own = [event for event in ordered if event.get("involvedObject", {}).get("uid") == item["metadata"]["uid"]]
-        _write(below("describe", item["metadata"]["namespace"]) / name, describe(item, own), redaction)
+        keep("describe", item["metadata"]["namespace"], name, describe(item, own))
     for (place, container), text in kept_logs.items():
         namespace, _, pod = place.partition("/")
-        _write(below("logs", namespace) / f"{pod}.{container}.log", text, redaction)
+        keep("logs", namespace, f"{pod}.{container}.log", text)
     wanted = [
         (item["metadata"]["namespace"], item["metadata"]["name"], container["name"], previous)
         for item in sorted((item for item in objects if item["kind"] == "Pod"), key=is_ready)[:_PODS]
@@ -99,8 +93,7 @@ def collect(
         with contextlib.suppress(ClusterError):  # the pod may be gone by now
             text = api.logs(pod, namespace, container=container, previous=previous, tail=_LINES)
             if text is not None:
-                name = f"{pod}.{container}{'.previous' if previous else ''}.log"
-                _write(below("logs", namespace) / name, text, redaction)
+                keep("logs", namespace, f"{pod}.{container}{'.previous' if previous else ''}.log", text)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(read, wanted))
@@ -150,8 +143,3 @@ def _without_values(value: Any) -> Any:
     if "value" in value and _TELLING.search(str(value.get("name", ""))):
         value = {**value, "value": "***"}
     return {key: _without_values(item) for key, item in value.items()}
-
-
-def _write(path: Path, text: str, redaction: Redaction) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(redaction(text), encoding="utf-8")

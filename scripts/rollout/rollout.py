@@ -25,7 +25,7 @@ from scripts.core.paths import list_item
 from scripts.core.progress import Say
 from scripts.rollout.cause import Cause, read_refusal
 from scripts.rollout.diagnose import AT_ONCE, Patience, Suspicion, ranked, suspicions, told_of, unforgiven, unproven
-from scripts.rollout.evidence import Redaction, collect, last_line
+from scripts.rollout.evidence import Redaction, collect, last_line, redaction, secrets_of
 from scripts.rollout.view import View
 
 _ENVIRONMENT = {"HELM_NO_PLUGINS": "1"}
@@ -354,10 +354,10 @@ class _Operation:
                 return
             self._believed = process.wait(0) == 0
             by_itself = suspicion is None and self.seconds < self._deadline
-            redaction = Redaction.of(rollout.api, rollout.namespaces)
-            suspicion, progress = self._examine(view, suspicion, redaction), view.progress()
+            redact = redaction(secrets_of(rollout.api, rollout.namespaces))
+            suspicion, progress = self._examine(view, suspicion, redact), view.progress()
             self._end(process)
-        self._fail(suspicion, progress, redaction, by_itself=by_itself)
+        self._fail(suspicion, progress, redact, by_itself=by_itself)
 
     def _follow(self, process: Process, view: View, end: float) -> tuple[bool, Suspicion | None]:
         """True where all went well, and else what is seen that cannot end well, if it is that which ends the wait."""
@@ -396,7 +396,7 @@ class _Operation:
                 self._rollout.say(f"{self.verb} of {self._rollout.release}: {view.progress()}")
         return False, None
 
-    def _examine(self, view: View, suspicion: Suspicion | None, redaction: Redaction) -> Suspicion | None:
+    def _examine(self, view: View, suspicion: Suspicion | None, redact: Redaction) -> Suspicion | None:
         """Keep the evidence, before anything is undone; returns what explains the failure, as far as objects tell."""
         view.join(self._rollout.elsewhere())
         scene = view.scene(with_gone=True)
@@ -419,7 +419,7 @@ class _Operation:
             objects=scene.objects,
             events=scene.events,
             kept_logs=view.hook_logs,
-            redaction=redaction,
+            redact=redact,
         )
         return suspicion
 
@@ -464,7 +464,7 @@ class _Operation:
             process.tell(signal.SIGTERM)
         process.wait(self._deadline if self._rollback else _ENDING)
 
-    def _fail(self, suspicion: Suspicion | None, progress: str, redaction: Redaction, *, by_itself: bool) -> NoReturn:
+    def _fail(self, suspicion: Suspicion | None, progress: str, redact: Redaction, *, by_itself: bool) -> NoReturn:
         """Raise RolloutFailed, once helm has ended."""
         cause = self._refused() if by_itself else None
         if cause is None and suspicion is not None and (not by_itself or _ABOUT_OBJECTS.search(self.said())):
@@ -473,9 +473,9 @@ class _Operation:
             cause = self._unexplained(progress, by_itself=by_itself)
         login = shlex.join(("kubectl", *self._rollout.login.flags("--context")))
         run = re.sub(r"^kubectl\b", login.replace("\\", r"\\"), cause.run)
-        cause = Cause(cause.kind, cause.object, redaction(cause.message), run)
+        cause = Cause(cause.kind, cause.object, redact(cause.message), run)
         state = self._aftermath()
-        self._log.write_text(redaction(self.said()), encoding="utf-8")
+        self._log.write_text(redact(self.said()), encoding="utf-8")
         (self._folder / "cause.txt").write_text(f"{cause}\n", encoding="utf-8")
         release = f"{self.verb} of release {self._rollout.release} in namespace {self._rollout.namespace}"
         taken = f"{self.seconds:.0f} of {self._deadline:.0f} s"
