@@ -46,6 +46,7 @@ _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "sandbox"),
     *("init-container", "hook", "job", "crash-loop", "progress", "paused", "unscheduled", "unended", "readiness"),
 )
+_SILENT = ("image-pull", "config")  # causes for which a container has not begun, and has no log
 _SELDOM = 60  # seconds from which on a probe's period keeps a container waiting that might be ready
 _SCHEDULER = "default-scheduler"
 _IMAGE_REASONS = frozenset(
@@ -294,7 +295,7 @@ class _Reading:
             yield self._unschedulable(pod, scheduled)
             return
         if held := _held_back(pod, scheduled):
-            yield self._of_pod("unscheduled", pod, f"its pod is on no node: {held}", ENDLESS, action="describe")
+            yield self._of_pod("unscheduled", pod, f"its pod is on no node: {held}", ENDLESS)
             return
         for init, statuses in ((True, "initContainerStatuses"), (False, "containerStatuses")):
             for container in status.get(statuses, ()):
@@ -314,7 +315,7 @@ class _Reading:
         text = f"its node has ended its pod: {said or 'it says no reason'}"
         if not said and (target := conditions(pod).get("DisruptionTarget", {})):
             text = f"its pod was bound to node {pod['spec'].get('nodeName')}, and given up: {target.get('message')}"
-        return self._of_pod("crash-loop", pod, text, RETRIED if again else ENDLESS, action="describe")
+        return self._of_pod("crash-loop", pod, text, RETRIED if again else ENDLESS)
 
     def _unschedulable(self, pod: Object, scheduled: Object) -> Suspicion:
         message = scheduled.get("message", "")
@@ -329,7 +330,7 @@ class _Reading:
             patience = ENDLESS  # an autoscaler makes a node for it
         elif passing or (self._room_may_come() and not _HOPELESS.match(message)):
             patience = PASSING
-        return self._of_pod("unschedulable", pod, f"no node takes its pod: {reasons}", patience, action="describe")
+        return self._of_pod("unschedulable", pod, f"no node takes its pod: {reasons}", patience)
 
     def _untolerated(self, pod: Object) -> Iterator[str]:
         """The taints of nodes that keep a pod away, as schedulers used to tell them."""
@@ -372,7 +373,7 @@ class _Reading:
             if absent and (found := re.search(r"\((.+?)\)", absent[-1])):
                 text += f"; there is no pull secret {found.group(1)}"
             patience = SETTLED if final else RETRIED
-            yield self._of_pod("image-pull", pod, text, patience, container=name, action="describe")
+            yield self._of_pod("image-pull", pod, text, patience, container=name)
         elif reason in _CONFIG_REASONS:
             missing = _MISSING_SOURCE.search(message)
             patience = PASSING if missing and missing.group("name") in self._scene.promised else RETRIED
@@ -381,7 +382,7 @@ class _Reading:
             elif _BUSY.search(message):
                 patience = ENDLESS
             text = f"{label} cannot be created: {first_line(message) or reason}"
-            yield self._of_pod("config", pod, text, patience, container=name, action="describe")
+            yield self._of_pod("config", pod, text, patience, container=name)
         elif pod["spec"].get("restartPolicy") != "Never":
             killed = "" if container.get("ready") else ended_for(self._events_of(pod), name)
             crash = _crash(container)
@@ -418,7 +419,7 @@ class _Reading:
         patience = RETRIED if missing and not promised else PASSING
         if _BUSY.search(message):
             patience = ENDLESS
-        yield self._of_pod(kind, pod, text, patience, action="describe")
+        yield self._of_pod(kind, pod, text, patience)
 
     def _unready(self, pod: Object) -> Iterator[Suspicion]:
         """A container that runs and is not ready: only the deadline says that this is too long."""
@@ -438,7 +439,7 @@ class _Reading:
             text = f"node {pod['spec'].get('nodeName')} of its pod does not answer"
             if ready.get("reason") == "ReadinessGatesNotReady":
                 text = f"nobody has opened a readiness gate of its pod: {ready.get('message', '')}"
-            yield self._of_pod("readiness", pod, text, ENDLESS, action="describe")
+            yield self._of_pod("readiness", pod, text, ENDLESS)
 
     def _unended(self, pod: Object) -> Iterator[Suspicion]:
         """What has to end before others go on, and runs: only the deadline says that this is too long."""
@@ -513,26 +514,21 @@ class _Reading:
         progress = conditions(deployment).get("Progressing", {})
         if progress.get("reason") != "ProgressDeadlineExceeded" or _mark(deployment, progress) in self._scene.known:
             return
-        own = (pod for pod in self._of(deployment) if self._counts(pod))
-        why = [found for pod in own for found in self._pod(pod)]
         limit = deployment["spec"].get("progressDeadlineSeconds", 600)
-        text = f"no progress for {limit} s (progressDeadlineSeconds)"
-        run = _kubectl(deployment, "describe", "deployment", _name(deployment))
-        cause = Cause("progress", _label(deployment), text, run)
-        if not why:
-            yield Suspicion(cause, AT_ONCE, deployment["metadata"]["uid"])
-            return
-        first = ranked(why)[0]
-        cause = replace(cause, message=f"{first.cause.message}; {text}", run=first.cause.run)
-        yield replace(first, cause=cause, patience=AT_ONCE)
+        stalled = _of_owner("progress", deployment, f"no progress for {limit} s (progressDeadlineSeconds)", AT_ONCE)
+        own = (pod for pod in self._of(deployment) if self._counts(pod))
+        for first in ranked(found for pod in own for found in self._pod(pod))[:1]:
+            message = f"{first.cause.message}; {stalled.cause.message}"
+            cause = replace(stalled.cause, message=message, run=first.cause.run)
+            stalled = replace(first, cause=cause, patience=AT_ONCE)
+        yield stalled
 
     def _paused(self, deployment: Object) -> Iterator[Suspicion]:
         """Nobody replaces the pods of a Deployment that is paused; helm takes it for ready."""
         spec, status = deployment["spec"], deployment.get("status", {})
         if spec.get("paused") and status.get("updatedReplicas", 0) < spec.get("replicas", 1):
             run = _kubectl(deployment, "rollout", "resume", f"deployment/{_name(deployment)}")
-            cause = Cause("paused", _label(deployment), "it is paused, and no pod of its new state is made", run)
-            yield Suspicion(cause, SETTLED, deployment["metadata"]["uid"])
+            yield _of_owner("paused", deployment, "it is paused, and no pod of its new state is made", SETTLED, run)
 
     def _in_the_way(self, item: Object) -> Iterator[Suspicion]:
         """A pod that a StatefulSet waits for, and does not replace."""
@@ -546,22 +542,24 @@ class _Reading:
         status, least = item.get("status", {}), item.get("spec", {}).get("minReadySeconds", 0)
         ready = status.get("readyReplicas", status.get("numberReady", 0))
         if least and ready > status.get("availableReplicas", status.get("numberAvailable", 0)):
-            run = _kubectl(item, "describe", item["kind"].lower(), _name(item))
             text = f"its pods are ready, and count {least} s later (minReadySeconds)"
-            yield Suspicion(Cause("unended", _label(item), text, run), ENDLESS, item["metadata"]["uid"])
+            yield _of_owner("unended", item, text, ENDLESS)
 
     # -- words ---------------------------------------------------------------------------------
 
-    def _of_pod(
-        self, kind: str, pod: Object, message: str, patience: float, *, container: str = "", action: str = "logs"
-    ) -> Suspicion:
-        describe = action == "describe" or not container
-        run = _kubectl(pod, "describe", "pod", _name(pod)) if describe else _log_command(pod, container)
+    def _of_pod(self, kind: str, pod: Object, message: str, patience: float, *, container: str = "") -> Suspicion:
+        logged = container and kind not in _SILENT
+        run = _log_command(pod, container) if logged else _kubectl(pod, "describe", "pod", _name(pod))
         cause = Cause(kind, _label(self._root(pod)), message, run)
         return Suspicion(cause, patience, f"{pod['metadata']['uid']}/{container}", _place(pod), container)
 
     def _events_of(self, item: Object) -> Sequence[Object]:
         return self._events.get(item["metadata"]["uid"], ())
+
+
+def _of_owner(kind: str, item: Object, message: str, patience: float, run: str = "") -> Suspicion:
+    run = run or _kubectl(item, "describe", item["kind"].lower(), _name(item))
+    return Suspicion(Cause(kind, _label(item), message, run), patience, item["metadata"]["uid"])
 
 
 # -- words -----------------------------------------------------------------------------------
