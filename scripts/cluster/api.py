@@ -331,12 +331,9 @@ class Api:
         self.wait(probe, what=what, deadline=deadline, interval=interval, state=lambda: told(seen[0]))
         return seen[0]
 
-    @contextlib.contextmanager
-    def watch(self, kinds: Sequence[str], namespace: str | None = None) -> Iterator[Watch]:
+    def watch(self, kinds: Sequence[str], namespace: str) -> contextlib.AbstractContextManager[Watch]:
         """Record every change to objects of `kinds` from now to the end of the block, without a gap."""
-        paths = {name: self.kind(name).path(namespace) for name in kinds}
-        with Watch(self._transport, paths) as watch:
-            yield watch
+        return Watch(self._transport, {name: self.kind(name).path(namespace) for name in kinds})
 
     # -- requests ------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 from scripts.cluster.transport import Stream, Transport
@@ -65,9 +64,7 @@ class Watch:
             self._pool.submit(collection.follow)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._closing.set()
         for collection in self._collections:
             collection.stop()
