@@ -6,7 +6,6 @@ an edit speaks of an object and its fields, and lasts as long as the chart rende
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +14,9 @@ from pathlib import Path
 from scripts.chart.archive import unpack
 from scripts.chart.contents import apart, gives_objects
 from scripts.core.errors import ChartError
+from scripts.core.yaml_edit import set_value
 from scripts.e2e.discover import WORKLOADS
 
-_VERSION = re.compile(r"^version:.*$", re.MULTILINE)
 _WRAPPED = """{{{{- define "fault.{number}" }}}}{text}{{{{ end }}}}
 {{{{- range $text := regexSplit "(?m)^---[ \\t]*$" (include "fault.{number}" $) -1 }}}}
 {{{{- $object := fromYaml $text }}}}
@@ -104,9 +103,7 @@ def sabotage(chart: Path, faults: Sequence[Fault]) -> str:
         (chart / name).write_text(text, encoding="utf-8")
     version = f"0.0.0-{faults[0].name if len(faults) == 1 else 'sabotaged'}"  # short: labels hold it beside the name
     file = chart / "Chart.yaml"
-    text, count = _VERSION.subn(f"version: {version}", file.read_text(encoding="utf-8"))
-    if count != 1:
-        raise ChartError(f"{file} has {count} lines that say its version", expected="one")
+    text = set_value(file.read_text(encoding="utf-8"), ["version"], version, source=str(file))
     file.write_text(text, encoding="utf-8")
     return version
 
