@@ -101,15 +101,16 @@ def pulled(engine: DockerClient, reference: str, say: Say, otherwise: str = "") 
 
 def taken(engine: DockerClient, work: Workspace, remote: str, built: str, how: str = "building it") -> str | None:
     """The image that serves by `config.images`, held or just pulled; None: it is to be `built`. Raises EngineError."""
-    ways = choices(work.config.images, remote, built)
+    ways, named = choices(work.config.images, remote, built), canonical(remote)
     if there := next((way for way in ways if find_image(engine, way)), None):
         return there
-    return remote if remote in ways and pulled(engine, remote, work.say, how if built in ways else "") else None
+    return named if named in ways and pulled(engine, remote, work.say, how if built in ways else "") else None
 
 
 def choices(images: str, remote: str, built: str) -> tuple[str, ...]:
-    """The images that serve by `config.images`, the best first: "auto" takes either."""
-    return {"registry": (remote,), "build": (built,), "auto": (remote, built)}[images]
+    """The images that serve by `config.images`, the best first: "auto" takes either, `built` where `remote` is ""."""
+    remote = canonical(remote)
+    return {"registry": (remote,), "build": (built,), "auto": (remote, built) if remote else (built,)}[images]
 
 
 def _place() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core.files import sha256
+from scripts.toolchain.gobuild import architecture
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ def write_layer(target: Path, files: Mapping[str, Path], links: Mapping[str, str
     return target
 
 
-def write_images(target: Path, images: Iterable[Image], *, architecture: str) -> Path:
-    """The archive of `images`, a shared layer once; `architecture` as Go names it (amd64, arm64)."""
+def write_images(target: Path, images: Iterable[Image]) -> Path:
+    """The archive of `images`, of this machine's architecture; a shared layer once."""
     digests: dict[Path, str] = {}
     manifest = []
     with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -48,7 +49,7 @@ def write_images(target: Path, images: Iterable[Image], *, architecture: str) ->
                     tar.add(layer, arcname=f"{digests[layer]}.tar", recursive=False)
             config = json.dumps(
                 {
-                    "architecture": architecture,
+                    "architecture": architecture(),
                     "os": "linux",
                     "config": dict(image.config),
                     "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digests[path]}" for path in image.layers]},

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.containers.debian import FILES, SUITE, SYSTEM, build_rootfs, rootfs_key
-from scripts.containers.engine import canonical, choices, find_image, taken
+from scripts.containers.engine import choices, find_image, taken
 from scripts.containers.image_archive import add_bytes
 from scripts.core.config import Config
 from scripts.core.errors import ConfigError, EngineError, ToolError, last_words
@@ -122,7 +122,7 @@ def expected_foundation(config: Config, name: str, engine: DockerClient) -> str:
 
 
 def _remote(config: Config, name: str) -> str:
-    return canonical(getattr(config, FOUNDATIONS[name].field))
+    return str(getattr(config, FOUNDATIONS[name].field))
 
 
 def _local(name: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.containers.debian import FILES, SYSTEM, build_rootfs, rootfs_key
-from scripts.containers.engine import canonical, connect, find_image, pulled
+from scripts.containers.engine import canonical, choices, connect, find_image, taken
 from scripts.containers.image_archive import Image, write_images, write_layer
 from scripts.containers.programs import NFT_LINKS, PATH
 from scripts.core.command import Runner
@@ -24,7 +24,6 @@ from scripts.core.files import sha256
 from scripts.core.owner import temporary
 from scripts.core.parallel import workers
 from scripts.core.waiting import locked
-from scripts.toolchain.gobuild import architecture
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -79,38 +78,31 @@ def plan(work: Workspace) -> NodePlan:
 
 def node_image(work: Workspace) -> NodeImage:
     """The image for nodes: held, pulled or built, by `config.images`. Raises EngineError, ToolError, CommandFailed."""
-    config, say = work.config, work.say
-    choices = _choices(work, built_reference(work))
+    config, local = work.config, built_reference(work)
+    ways = {choice.reference: choice for choice in _choices(work, local)}
     with connect() as engine:
-        for choice in choices:
-            if _taken(choice.reference, engine):
-                return choice
-        remote, local = choices[0], choices[-1]
-        otherwise = "" if config.images == "registry" else "building a node image"
-        if remote.has_cni and pulled(engine, config.node_image, say, otherwise):
-            return remote
+        _adopt(local, engine)
+        if found := taken(engine, work, config.node_image, local, "building a node image"):
+            return ways[found]
         # Two runs of a machine need not build the same thing side by side.
-        lock = config.cache_dir / "node-image.lock"
-        with locked(lock, what="the build of the node image", deadline=_PATIENCE, say=say, error=ToolError):
-            if not _taken(local.reference, engine):
-                _build(local, work)
-        _remove_older(local.reference, engine, pinned=work.tools.minors)
-        return local
+        lock, what = config.cache_dir / "node-image.lock", "the build of the node image"
+        with locked(lock, what=what, deadline=_PATIENCE, say=work.say, error=ToolError):
+            if not _adopt(local, engine):
+                _build(ways[local], work)
+        _remove_older(local, engine, pinned=work.tools.minors)
+        return ways[local]
 
 
 def _choices(work: Workspace, built: str) -> tuple[NodeImage, ...]:
     """The images that serve, by `config.images`, the best first. Raises ConfigError where none is named."""
-    config = work.config
-    local = NodeImage(built, work.tools.version("kubeadm"), has_cni=False)
-    if config.images == "build" or (config.images == "auto" and not config.node_image):
-        return (local,)
-    if not config.node_image:
+    config, local = work.config, NodeImage(built, work.tools.version("kubeadm"), has_cni=False)
+    if config.images == "registry" and not config.node_image:
         raise ConfigError(
             f"no registry is known to serve a node image of Kubernetes {local.kubernetes}",
             expected='node_images = ["kindest/node:vX.Y.Z@sha256:..."] in [tool.gati], or images = "auto"',
         )
-    remote = _from_registry(config.node_image)
-    return (remote,) if config.images == "registry" else (remote, local)
+    ways = choices(config.images, config.node_image, built)
+    return tuple(local if way == built else _from_registry(config.node_image) for way in ways)
 
 
 def built_reference(work: Workspace) -> str:
@@ -149,7 +141,7 @@ def _held(reference: str, engine: DockerClient) -> str | None:
     return next((name for name in names if name.startswith("gati") and name.endswith(f"/node:{tag}")), None)
 
 
-def _taken(reference: str, engine: DockerClient) -> bool:
+def _adopt(reference: str, engine: DockerClient) -> bool:
     """Whether the engine holds an image; one that another checkout has built is then ours too."""
     held = _held(reference, engine)
     return held == reference or (held is not None and engine.images.get(held).tag(*reference.rsplit(":", 1)))
@@ -188,7 +180,7 @@ def _build(image: NodeImage, work: Workspace) -> None:
         _lay_out_root(context / "root", binaries, work.tools.source("kind"), image.kubernetes)
         _place(system, context / "rootfs.tar")
         images = _control_plane_images(workplace, binaries, system, proxy_system, runner, image, context)
-        write_images(context / "images.tar", images, architecture=architecture())
+        write_images(context / "images.tar", images)
         say("assembling the node image")
         runner.run(
             ("docker", "build", "--quiet", "--force-rm", "--tag", reference, "--file", _DOCKERFILE, context),

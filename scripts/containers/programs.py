@@ -11,7 +11,6 @@ from scripts.containers.engine import taken
 from scripts.containers.image_archive import Image, write_images, write_layer
 from scripts.core.files import sha256
 from scripts.core.owner import temporary
-from scripts.toolchain.gobuild import architecture
 from scripts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def _build(names: list[str], work: Workspace, engine: DockerClient) -> None:
             system = (build_rootfs(program.packages, work, variant=FILES),) if program.packages else ()
             config = {"Entrypoint": [f"/{program.path}"], "User": program.user, "Env": [PATH]}
             images.append(Image(built_reference(name, work), (*system, layer), config))
-        archive = write_images(folder / "images.tar", images, architecture=architecture())
+        archive = write_images(folder / "images.tar", images)
         with archive.open("rb") as stream:
             engine.images.load(stream)
     work.say(f"built the images of {', '.join(names)}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.containers.engine import find_image
-from scripts.containers.images import SERVICES, build_services, expected_foundation, foundation, reference
+from scripts.containers.images import SERVICES, expected_foundation, foundation, reference
 from scripts.core.command import Result
 from scripts.core.errors import CommandFailed, ConfigError, EngineError
 from scripts.core.interrupt import cleaning
@@ -54,10 +54,6 @@ class Stack:
     def url(self) -> str:
         """Where ingress answers on this machine."""
         return f"http://127.0.0.1:{self.work.config.http_port}"
-
-    def build(self, version: str) -> None:
-        """Build the images of `version`. Raises EngineError, ToolError, CommandFailed."""
-        build_services(self.work, self.engine, versions=(version,))
 
     def up(self, version: str) -> None:
         """Bring the stack to `version` and wait until it is healthy.

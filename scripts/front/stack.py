@@ -43,12 +43,14 @@ def up(
     dry_run: bool = False,
 ) -> Shown:
     """Start the reference services with docker compose and wait until they are healthy."""
+    from scripts.containers.images import build_services
+
     with stack_of(work, replicas=replicas, monitoring=monitoring) as stack:
         if dry_run:
             yield "\n".join(stack.preview(version, build=build))
             return
         if build:
-            stack.build(version)
+            build_services(work, stack.engine, versions=(version,))
         stack.up(version)
         yield f"ingress answers at {stack.url}"
 

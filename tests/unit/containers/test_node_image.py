@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from scripts.containers.node_image import _remove_older, _taken
+from scripts.containers.node_image import _adopt, _remove_older
 
 
 @dataclass
@@ -54,9 +54,9 @@ class Engine:
 
 def test_what_another_checkout_built_is_ours_too() -> None:
     engine = Engine().add("gati-aaaaaa/node:v1-key").add("other/node:v1-new")
-    assert _taken("gati-bbbbbb/node:v1-key", cast(Any, engine))
+    assert _adopt("gati-bbbbbb/node:v1-key", cast(Any, engine))
     assert engine.tags == {"gati-aaaaaa/node:v1-key", "gati-bbbbbb/node:v1-key", "other/node:v1-new"}
-    assert not _taken("gati-bbbbbb/node:v1-new", cast(Any, engine))
+    assert not _adopt("gati-bbbbbb/node:v1-new", cast(Any, engine))
 
 
 def test_only_our_own_older_ones_are_removed() -> None:
