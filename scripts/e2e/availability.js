@@ -3,10 +3,9 @@
 // HTTP client may not send again by itself when it finds the connection closed. Each of them is used about once a
 // second or more often: a server that is about to stop tells it in its answers, and a connection that asks nothing in
 // those seconds is closed without a word, maybe just when a request is on its way. No server can help that.
-import exec from 'k6/execution';
 import http from 'k6/http';
 
-import { begin, pace, record, targets, timeout } from './pace.js';
+import { begin, record, scenarios, timeout } from './pace.js';
 
 const proof = __ENV.PROOF ? __ENV.PROOF.split('.') : null; // where an answer says who gave it, behind the server
 const version = __ENV.VERSION_AT.split('.');
@@ -14,7 +13,7 @@ const statuses = __ENV.STATUSES.split(',').map(Number);
 const given = JSON.parse(__ENV.HEADERS); // those that the readiness probe sends
 
 export const options = {
-  scenarios: Object.fromEntries(__ENV.KINDS.split(',').map((kind) => [kind, pace(kind)])),
+  scenarios,
   userAgent: 'gati-availability',
   insecureSkipTLSVerify: true, // the certificates of a test are nobody's
 };
@@ -23,7 +22,7 @@ function at_path(body, path) {
   return path.reduce((part, key) => (part && part[key]) || '', body);
 }
 
-function note(kind, target, at, answer) {
+function note(asked, answer) {
   let body = {};
   try {
     body = answer.json() || {};
@@ -33,34 +32,24 @@ function note(kind, target, at, answer) {
   const accepted = statuses.includes(answer.status);
   const refused = answer.status && !accepted ? `not ${statuses.join(' or ')}` : '';
   // Where no connection came about, there are no timings: what was waited for it counts nowhere.
-  const told = answer.status ? answer.timings.blocked + answer.timings.duration : Date.now() - at * 1000;
+  const told = answer.status ? answer.timings.blocked + answer.timings.duration : Date.now() - asked.at * 1000;
   record({
-    at,
-    kind,
-    target,
+    ...asked,
     seconds: told / 1000,
     status: answer.status,
     error: accepted ? '' : answer.error || refused,
     pod: `${body.pod || ''}`,
     version: `${at_path(body, version)}`,
-    behind: `${proof ? at_path(body, proof) : accepted ? target : ''}`,
+    behind: `${proof ? at_path(body, proof) : accepted ? asked.target : ''}`,
     accepted,
   });
 }
 
-function ask(kind, target, method, headers) {
+export default function () {
+  const asked = begin();
+  const [method, headers] = asked.kind === 'new' ? [__ENV.METHOD, { Connection: 'close' }] : [__ENV.KEPT_METHOD, {}];
   const body = method === 'GET' || method === 'HEAD' ? null : '{}';
-  const at = begin(kind, target);
   const type = body ? { 'Content-Type': 'application/json' } : {};
   const params = { headers: { ...type, ...given, ...headers }, timeout, redirects: 0 };
-  note(kind, target, at, http.request(method, target, body, params));
-}
-
-export function fresh() {
-  const target = targets[exec.scenario.iterationInTest % targets.length];
-  ask('new', target, __ENV.METHOD, { Connection: 'close' });
-}
-
-export function kept() {
-  ask('kept', targets[exec.vu.idInTest % targets.length], __ENV.KEPT_METHOD, {});
+  note(asked, http.request(method, asked.target, body, params));
 }

@@ -1,18 +1,15 @@
 // As availability.js, for servers of gRPC: asks for their health. "new" connects for every call, "kept" holds one
 // connection open per user, on which gRPC itself follows a server that says that it goes. One that says there that it
 // does not serve any more has told its client to go elsewhere, which it does: it connects anew and asks again, once.
-import exec from 'k6/execution';
 import grpc from 'k6/net/grpc';
 
-import { begin, pace, record, targets, timeout } from './pace.js';
+import { begin, record, scenarios, timeout } from './pace.js';
 
 const client = new grpc.Client();
 client.load([], 'health.proto');
 let connected = false;
 
-export const options = {
-  scenarios: Object.fromEntries(__ENV.KINDS.split(',').map((kind) => [kind, pace(kind)])),
-};
+export const options = { scenarios };
 
 function check(target) {
   if (!connected) {
@@ -22,8 +19,10 @@ function check(target) {
   return client.invoke('grpc.health.v1.Health/Check', { service: __ENV.GRPC_SERVICE }, { timeout });
 }
 
-function ask(kind, target, close) {
-  const at = begin(kind, target);
+export default function () {
+  const asked = begin();
+  const { at, kind, target } = asked;
+  const close = kind === 'new';
   let answer = { status: 0, error: '' };
   try {
     let said = check(target);
@@ -43,13 +42,5 @@ function ask(kind, target, close) {
     connected = false;
   }
   const seconds = Date.now() / 1000 - at;
-  record({ at, kind, target, seconds, ...answer, behind: answer.error ? '' : target });
-}
-
-export function fresh() {
-  ask('new', targets[exec.scenario.iterationInTest % targets.length], true);
-}
-
-export function kept() {
-  ask('kept', targets[exec.vu.idInTest % targets.length], false);
+  record({ ...asked, seconds, ...answer, behind: answer.error ? '' : target });
 }

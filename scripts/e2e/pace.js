@@ -4,12 +4,14 @@ import exec from 'k6/execution';
 export const targets = __ENV.TARGETS.split(',');
 export const timeout = `${__ENV.TIMEOUT}s`;
 
-export function pace(kind) {
+// A scenario for each kind of connection, called after it.
+export const scenarios = Object.fromEntries(__ENV.KINDS.split(',').map((kind) => [kind, pace(kind)]));
+
+function pace(kind) {
   const rate = Number(__ENV.RATE);
   const users = 12;
   return {
     executor: 'constant-arrival-rate',
-    exec: kind === 'new' ? 'fresh' : 'kept',
     rate,
     timeUnit: '1s',
     duration: '24h', // until it is told to stop
@@ -20,10 +22,13 @@ export function pace(kind) {
 }
 
 // A user tells that it asks, and what became of it: of what is under way at the end nobody would know otherwise.
-export function begin(kind, target) {
-  const at = Date.now() / 1000;
-  console.log(JSON.stringify({ user: exec.vu.idInTest, at, kind, target }));
-  return at;
+// A connection that is kept belongs to a user, and leads to one target; the others take turns.
+export function begin() {
+  const kind = exec.scenario.name;
+  const turn = kind === 'new' ? exec.scenario.iterationInTest : exec.vu.idInTest;
+  const asked = { at: Date.now() / 1000, kind, target: targets[turn % targets.length] };
+  record(asked);
+  return asked;
 }
 
 export function record(request) {
