@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from scripts.rollout.rollout import Rollout
 from scripts.workspace import Workspace
 
 _RATE = 20  # requests a second of each kind of connection: a visitor, and no burden
+_ADDRESS = re.compile(r"https?://[^/?#]\S*|(?:grpc|tcp)://\S+:\d+/?")
 _AFTER = 5.0  # seconds of load after the end of the rollout
 
 
@@ -34,8 +36,7 @@ class Witness:
     ledger: Ledger | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https", "grpc", "tcp") or not parts.netloc:
+        if not _ADDRESS.fullmatch(self.url):
             raise ConfigError(
                 f"--ledger {self.url} is no address",
                 expected="http(s)://host/path, grpc://host:port or tcp://host:port",

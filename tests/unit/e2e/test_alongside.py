@@ -133,7 +133,18 @@ def test_without_a_service_that_is_found_a_loss_goes_unexplained(
     assert witness.ledger.service == ""
 
 
-@pytest.mark.parametrize("url", ["web.example", "ftp://web.example/a", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "web.example",
+        "ftp://web.example/a",
+        "http://",
+        "http:///a",
+        "tcp://db.example",
+        "grpc://web.example/",
+        "tcp://db:a",
+    ],
+)
 def test_what_is_no_address_cannot_be_asked(work: Workspace, url: str) -> None:
     with pytest.raises(ConfigError, match="is no address"):
         Witness(work, url)

@@ -215,14 +215,14 @@ def test_a_run_that_is_stopped_leaves_nothing_of_its_releases_outside_of_its_nam
 def test_helm_is_asked_once_for_the_objects_of_a_revision() -> None:
     class Helm(Runner):
         def run(self, argv: Any, **_: Any) -> Any:
-            asked.append(argv[2])
+            words.append(argv[2])
             kind = {"hooks": "Pod", "manifest": "Service"}[argv[2]]
-            return Result(tuple(argv), 0, f"kind: {kind}\nmetadata: {{name: web-{len(asked)}}}\n", "", 0.0)
+            return Result(tuple(argv), 0, f"kind: {kind}\nmetadata: {{name: web-{len(words)}}}\n", "", 0.0)
 
     def record(number: int) -> dict[str, Any]:
         return {"metadata": {"uid": f"uid-{number}", "labels": {"version": str(number)}}}
 
-    asked: list[str] = []
+    words: list[str] = []
     cluster = Cluster(Secret=[record(9)])
     made = replace(lab(cluster), runner=Helm())
     for again in (made, made.attempt(2)):
@@ -230,7 +230,7 @@ def test_helm_is_asked_once_for_the_objects_of_a_revision() -> None:
             "Service web-1",
             "Pod web-2",
         ]
-    assert asked == ["manifest", "hooks"]
+    assert words == ["manifest", "hooks"]
     cluster.objects_by_kind["Secret"].insert(0, record(10))
     assert [one.label for one in made.manifest("space")] == ["Service web-3"]
 
