@@ -166,7 +166,7 @@ def upgrade(lab: Lab, journal: Journal) -> None:
             before = steps.taken(lab, namespace)
             with journal.step(f"upgrade {name}, image 1 to 2"):
                 revision = rollout.upgrade(lab.target(namespace, image="2"))
-                steps.demand_version(revision, lab.candidate.version)
+                steps.demand_deployed(revision, lab.candidate)
                 steps.demand_images(lab, namespace, "2")
                 if not differences(before, steps.taken(lab, namespace)):
                     journal.skip(f"an upgrade that changes anything: {name} renders the same objects")
@@ -352,7 +352,7 @@ def rollback(lab: Lab, journal: Journal) -> None:
                 journal.skip("a rollback that changes anything: the upgrade renders the same objects")
         with journal.step(f"roll back to {source.version}"):
             revision = rollout.rollback(first.number)
-            steps.demand_version(revision, source.version)
+            steps.demand_deployed(revision, source)
         with journal.step("every object is as it was before the upgrade"):
             lab.await_settled(namespace)
             journal.detail(steps.demand_same(before, steps.taken(lab, namespace)))
@@ -377,7 +377,7 @@ def reuse(lab: Lab, journal: Journal) -> None:
                 target = Target(lab.candidate.reference, flags=(flag,), plain_http=True)
                 before = rollout.history()
                 try:
-                    steps.demand_version(rollout.upgrade(target), lab.candidate.version)
+                    steps.demand_deployed(rollout.upgrade(target), lab.candidate)
                 except RolloutFailed as failure:
                     # This flag hides the new chart's defaults: a schema may refuse that, before anything has begun.
                     # Where the chart is careful, one says what is missing, and no template falls over it.
@@ -462,7 +462,7 @@ def helms(lab: Lab, journal: Journal) -> None:
             before = steps.taken(lab, namespace)
             with journal.step(f"helm {second[1]} upgrades to {lab.candidate.version}, image 1 to 2"):
                 upgraded = keeper.upgrade(lab.target(namespace, image="2"))
-                steps.demand_version(upgraded, lab.candidate.version)
+                steps.demand_deployed(upgraded, lab.candidate)
             after = steps.taken(lab, namespace)
             with journal.step(f"helm {second[1]} rolls back to {source.version}"):
                 keeper.rollback(revision.number)

@@ -25,7 +25,7 @@ from scripts.core.progress import Say, silent
 from scripts.core.waiting import patiently, repeated
 from scripts.e2e import pods, promises
 from scripts.e2e.data import Data
-from scripts.e2e.lab import Lab, kind_and_name
+from scripts.e2e.lab import Lab, Published, kind_and_name
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.outside import asked
 from scripts.e2e.promises import demand
@@ -230,10 +230,10 @@ def scale(lab: Lab, namespace: str, workload: str, replicas: int) -> int:
     return int(before)
 
 
-def demand_version(revision: Revision, version: str) -> None:
+def demand_deployed(revision: Revision, chart: Published) -> None:
     """That chart is what is deployed."""
-    there = (revision.version, revision.status) == (version, "deployed")
-    demand(there, "another chart is deployed", f"{version}, deployed", f"{revision.chart}, {revision.status}")
+    told = f"{chart.name}-{chart.version}, deployed", f"{revision.chart}, {revision.status}"
+    demand(told[0] == told[1], "another chart is deployed", *told)
 
 
 def demand_images(lab: Lab, namespace: str, version: str) -> None:

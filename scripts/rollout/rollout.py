@@ -90,11 +90,6 @@ class Revision:
     application: str = ""
 
     @property
-    def version(self) -> str:
-        found = re.search(r"-(\d+\.\d+\.\d+.*)$", self.chart)
-        return found.group(1) if found else ""
-
-    @property
     def pending(self) -> bool:
         """True while a helm works on it, and for ever after that helm was killed."""
         return self.status.startswith("pending-")

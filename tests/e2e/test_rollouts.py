@@ -50,7 +50,7 @@ def test_a_slow_rollout_is_waited_for(api: Api, rollout: Rollout, tmp_path: Path
     target = charts.chart(tmp_path, deployment(spec=pod_spec(listening(api, after=16))))
     (tmp_path / "templates" / "NOTES.txt").write_text("Thank you for {{ .Release.Name }}.\n", encoding="utf-8")
     revision = rollout.install(Target(target))
-    assert (revision.number, revision.status, revision.version) == (1, "deployed", "0.1.0")
+    assert (revision.number, revision.status, revision.chart) == (1, "deployed", "fixture-0.1.0")
     assert revision.notes == "Thank you for app."
     assert revision.seconds > 16
 

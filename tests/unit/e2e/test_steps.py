@@ -14,6 +14,7 @@ from scripts.chart.manifests import Document
 from scripts.cluster.snapshot import Snapshot
 from scripts.core.errors import ClusterError
 from scripts.e2e import pods, steps
+from scripts.e2e.lab import Published
 from scripts.e2e.ledger import UNEXPLAINED, Incident
 from scripts.e2e.outside import asked
 from scripts.e2e.report import Broken, Unproven
@@ -176,10 +177,12 @@ def test_the_fewest_pods_that_a_rollout_may_leave(kind: str, spec: dict[str, Any
 
 
 def test_another_chart_than_the_one_that_was_rolled_out() -> None:
-    steps.demand_version(Revision(2, "deployed", "web-1.2.3", ""), "1.2.3")
-    for wrong in (Revision(2, "deployed", "web-1.2.2", ""), Revision(2, "failed", "web-1.2.3", "")):
-        with pytest.raises(Broken, match="another chart is deployed"):
-            steps.demand_version(wrong, "1.2.3")
+    for name, version in (("web", "1.2.3"), ("web", "v1.2.3"), ("web-2.0.0", "1.2.3")):
+        chart = Published(name, version, "sha256:0", "")
+        steps.demand_deployed(Revision(2, "deployed", f"{name}-{version}", ""), chart)
+        for wrong in (Revision(2, "deployed", "web-1.2.2", ""), Revision(2, "failed", f"{name}-{version}", "")):
+            with pytest.raises(Broken, match="another chart is deployed"):
+                steps.demand_deployed(wrong, chart)
 
 
 def guarding(allowed: bool) -> Given:

@@ -173,10 +173,10 @@ def test_helm_is_asked_for_exactly_this(helm: Helm, tmp_path: Path) -> None:
 def test_a_success_tells_revision_version_and_notes(helm: Helm, tmp_path: Path) -> None:
     helm.does('echo "STATUS: deployed\nNOTES:\nThank you.\n"')
     revision = rollout(helm, Cluster(), tmp_path).install(Target("/app.tgz"))
-    assert (revision.number, revision.status, revision.version, revision.notes) == (
+    assert (revision.number, revision.status, revision.chart, revision.notes) == (
         1,
         "deployed",
-        "1.2.3",
+        "app-1.2.3",
         "Thank you.",
     )
 
