@@ -81,14 +81,14 @@ class KindCluster:
     volumes: Path
     _runner: Runner = field(repr=False)
 
-    def load_images(self, references: Iterable[str], *, deadline: float = 180) -> tuple[str, ...]:
+    def load_images(self, references: Iterable[str]) -> tuple[str, ...]:
         """Put images of the local engine on every worker; those already there cost nothing.
 
         The control plane is left out: no pod of ours can be scheduled there. Returns what was not there.
         Raises EngineError for an image that the engine lacks, CommandFailed, CommandTimeout.
         """
         workers = [node.name for node in self.nodes if node.worker]
-        return load_images(references, workers, self._runner, deadline=deadline)
+        return load_images(references, workers, self._runner)
 
 
 def demand_reachable_nodes(system: str = sys.platform) -> None:

@@ -13,10 +13,11 @@ from scripts.core.parallel import workers
 
 # Remembers on a node which image of the engine (its id) a name stands for: a tag can be moved, and moved back.
 _LABEL = "gati.engine-id"
+_DEADLINE = 180.0
 _CTR = ("ctr", "--namespace=k8s.io", "images")
 
 
-def load_images(references: Iterable[str], nodes: Sequence[str], runner: Runner, *, deadline: float) -> tuple[str, ...]:
+def load_images(references: Iterable[str], nodes: Sequence[str], runner: Runner) -> tuple[str, ...]:
     """Put images on the `nodes` that lack them; those images. Raises EngineError, CommandFailed, CommandTimeout."""
     wanted = {reference: _engine_id(reference, runner) for reference in dict.fromkeys(references)}
     with workers(runner) as pool:
@@ -26,9 +27,9 @@ def load_images(references: Iterable[str], nodes: Sequence[str], runner: Runner,
             return ()
         with temporary("images") as folder:
             archive = folder / "images.tar"
-            runner.run(("docker", "save", f"--output={archive}", *needed), deadline=deadline)
+            runner.run(("docker", "save", f"--output={archive}", *needed), deadline=_DEADLINE)
             behind = [node for node in nodes if missing[node]]
-            list(pool.map(lambda node: _import(node, archive, needed, wanted, runner, deadline), behind))
+            list(pool.map(lambda node: _import(node, archive, needed, wanted, runner), behind))
     return needed
 
 
@@ -59,11 +60,9 @@ def _missing(node: str, wanted: Mapping[str, str], runner: Runner) -> list[str]:
     return [reference for reference in wanted if full_name(reference) not in listed]
 
 
-def _import(
-    node: str, archive: Path, references: Sequence[str], wanted: Mapping[str, str], runner: Runner, deadline: float
-) -> None:
+def _import(node: str, archive: Path, references: Sequence[str], wanted: Mapping[str, str], runner: Runner) -> None:
     importing = ("docker", "exec", "--interactive", node, *_CTR, "import", "--snapshotter=overlayfs", "-")
-    runner.run(importing, stdin=archive, deadline=deadline)
+    runner.run(importing, stdin=archive, deadline=_DEADLINE)
     labelling = [(*_CTR, "label", full_name(name), f"{_LABEL}={wanted[name]}") for name in references]
     script = "\n".join(("set -e", *map(shlex.join, labelling)))
     runner.run(("docker", "exec", "--interactive", node, "sh", "-s"), stdin=script)

@@ -26,9 +26,7 @@ class View:
     def __init__(self, api: Api, namespaces: Sequence[str], release: str) -> None:
         self._api, self._namespaces, self._release = api, namespaces, release
         self._stack = contextlib.ExitStack()
-        self._watches: list[Watch] = []
-        self._read: list[int] = []
-        self._places: list[str] = []
+        self._watches, self._read = dict[str, Watch](), dict[str, int]()  # by namespace: how much of each was taken in
         self._objects, self._gone = dict[str, Object](), dict[str, Object]()
         self._versions: dict[str, str] = {}
         self._awaited: dict[str, str] | None = None
@@ -71,9 +69,7 @@ class View:
 
     def _watch(self, namespaces: Iterable[str]) -> None:
         for name in namespaces:
-            self._places.append(name)
-            self._watches.append(self._stack.enter_context(self._api.watch(self._kinds, name)))
-            self._read.append(0)
+            self._watches[name] = self._stack.enter_context(self._api.watch(self._kinds, name))
         self.refresh()
 
     def __exit__(self, *error: object) -> None:
@@ -90,9 +86,9 @@ class View:
 
     def refresh(self) -> None:
         """Take in what was seen since."""
-        for index, watch in enumerate(self._watches):
+        for place, watch in self._watches.items():
             changes = watch.changes()
-            for change in changes[self._read[index] :]:
+            for change in changes[self._read.get(place, 0) :]:
                 uid = change.object["metadata"]["uid"]
                 self._versions[uid] = change.object["metadata"]["resourceVersion"]
                 if change.type == "DELETED":
@@ -101,7 +97,7 @@ class View:
                         self._gone[uid] = gone
                 else:
                     self._objects[uid] = change.object
-            self._read[index] = len(changes)
+            self._read[place] = len(changes)
         self._keep_logs_of_hooks()
 
     def caught_up(self) -> bool:
@@ -110,7 +106,7 @@ class View:
         The streams of a watch may bring what happened later than helm learns of it, and each at its own pace.
         """
         if self._awaited is None:
-            places = ((kind, name) for name in self._places for kind in _WORKLOADS)
+            places = ((kind, name) for name in self._watches for kind in _WORKLOADS)
             there = (item for place in places for item in self._api.list(*place))
             self._awaited = {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in there}
         seen = self._versions  # the later state of an object has the greater number

@@ -70,7 +70,7 @@ class Machine:
 
 
 def load(machine: Machine, *references: str) -> tuple[str, ...]:
-    return load_images(references, list(machine.nodes), machine, deadline=1)  # type: ignore[arg-type]
+    return load_images(references, list(machine.nodes), machine)  # type: ignore[arg-type]
 
 
 def test_every_node_gets_what_it_lacks_and_only_once() -> None:
