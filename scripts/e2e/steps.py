@@ -237,13 +237,16 @@ def demand_deployed(revision: Revision, chart: Published) -> None:
 
 
 def demand_images(lab: Lab, namespace: str, version: str) -> None:
-    """Every pod with an image of ours runs that version of it; where none of ours is used, some pod does, if any."""
+    """Every pod with an image of ours runs its {version}; where none of ours is used, some pod does, if any."""
     replace_by_hand(lab, silent, namespace)
     images = {container["image"] for pod in lab.pods(namespace) for container in pod["spec"]["containers"]}
     ours = {image for image in images if image.startswith(f"{lab.images}/")}
-    right = [image.endswith(f":{version}") for image in ours or images]
+    tags = lab.subject.tags(version)
+    names = [image.rpartition("/")[2] for image in ours or images]
+    right = [not tags.isdisjoint((name, name.rpartition(":")[2])) for name in names]
     done = all(right) if ours else any(right) or not images
-    demand(done or not lab.subject.versioned, "a pod runs another image", f"...:{version}", ", ".join(sorted(images)))
+    told = "a pod runs another image", " or ".join(sorted(tags)), ", ".join(sorted(images))
+    demand(done or not lab.subject.versioned, *told)
 
 
 def taken(lab: Lab, namespace: str) -> Snapshot:

@@ -173,6 +173,12 @@ class Subject:
         """Whether an installation differs by its `{version}`."""
         return "{version}" in repr(self.values)
 
+    def tags(self, version: str) -> set[str]:
+        """The tags, and names with tags, that images may have by their `{version}`: "1.22-alpine", "web:2"."""
+        texts = list[str]()
+        mapped(self.values, lambda _, text: texts.append(text.rpartition("/")[2]))
+        return {text.replace("{version}", version) for text in texts if "{version}" in text}
+
 
 def read_subject(table: Values, release: str) -> Subject:
     """The subject that a table of configuration describes; `release` where it names none. Raises ConfigError."""

@@ -25,20 +25,25 @@ from tests.unit.e2e.world import Given, Object, World, journal, web
 
 
 @pytest.mark.parametrize(
-    ("images", "right"),
+    ("value", "images", "right"),
     [
-        (["here/web:2", "here/back:2"], True),
-        (["here/web:2", "busybox:1.36"], True),  # a sidecar keeps its own version
-        (["here/web:2", "here/back:1"], False),
-        (["example/web:2", "redis:7"], True),
-        (["example/web:1", "redis:7"], False),
-        ([], True),  # jobs alone, which end by themselves
+        ("{version}", ["here/web:2", "here/back:2"], True),
+        ("{version}", ["here/web:2", "busybox:1.36"], True),  # a sidecar keeps its own version
+        ("{images}/back:{version}", ["here/web:2", "here/back:1"], False),
+        ("{version}", ["example/web:2", "redis:7"], True),
+        ("{version}", ["example/web:1", "redis:7"], False),
+        ("1.2{version}-alpine", ["example/web:1.22-alpine", "redis:7"], True),
+        ("1.2{version}-alpine", ["example/web:1.21-alpine", "redis:2"], False),
+        ("example/web-{version}:latest", ["example/web-2:latest", "redis:7"], True),
+        ("example/web-{version}:latest", ["example/web-1:latest", "redis:7"], False),
+        ("{version}", [], True),  # jobs alone, which end by themselves
+        ("latest", ["example/web:latest"], True),
     ],
 )
-def test_the_pods_run_the_version_that_was_asked_for(images: list[str], right: bool) -> None:
+def test_the_pods_run_the_version_that_was_asked_for(value: str, images: list[str], right: bool) -> None:
     pods = [{"spec": {"containers": [{"image": image} for image in images]}}]
-    versioned, found = SimpleNamespace(versioned=True), SimpleNamespace(workloads=())
-    lab = SimpleNamespace(images="here", subject=versioned, pods=lambda _: pods, found=found)
+    subject, found = Subject("web", values={"a": [{"tag": value}]}), SimpleNamespace(workloads=())
+    lab = SimpleNamespace(images="here", subject=subject, pods=lambda _: pods, found=found)
     if right:
         demand_images(cast("Any", lab), "shop", "2")
     else:
