@@ -137,7 +137,7 @@ def _drawn(lab: Lab, namespace: str) -> str:
         queries |= prometheus.panels(boards, namespace=namespace, window="1m")
     demand(bool(queries), "no dashboard asks Prometheus for anything")
     lab.api.observe(
-        lambda: {name: each for name, each in queries.items() if not prometheus.query(lab.api, each)},
+        lambda: {name: each for name, each in queries.items() if not prometheus.has_data(lab.api, each)},
         what="every panel to have data",
         deadline=_FOUND_DEADLINE,
         interval=1,

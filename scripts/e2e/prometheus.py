@@ -23,26 +23,20 @@ FOLLOW = 150.0  # seconds until its configuration has followed
 ADDRESS = f"http://prometheus-operated.{MONITORING}.svc:{PORT}"
 
 
-def query(api: Api, expression: str) -> dict[str, float]:
-    """The numbers of an instant query by their labels as JSON; what is no number is left out. Raises ClusterError."""
+def has_data(api: Api, expression: str) -> bool:
+    """Whether an instant query gives a number. Raises ClusterError where it gives no vector."""
     found = _ask(api, "query", query=expression)["result"]
     if found and not isinstance(found[0], Mapping):
         raise ClusterError(f"{expression} gives no vector", found=str(found)[:200])
-    return {
-        json.dumps(each["metric"], sort_keys=True): float(each["value"][1])
-        for each in found
-        if not math.isnan(float(each["value"][1]))
-    }
-
-
-def targets(api: Api, namespace: str) -> list[Object]:
-    """What is scraped in a namespace: the targets with their labels and `health`."""
-    active = _ask(api, "targets", state="active")["activeTargets"]
-    return [each for each in active if each["labels"].get("namespace") == namespace]
+    return any(not math.isnan(float(each["value"][1])) for each in found)
 
 
 def find_targets(lab: Lab, namespace: str) -> str:
     """Wait until the targets of the namespace are its ready pods, each once and up; how they were found."""
+
+    def look() -> list[Object]:
+        active = _ask(lab.api, "targets", state="active")["activeTargets"]
+        return [each for each in active if each["labels"].get("namespace") == namespace]
 
     def good(seen: list[Object]) -> bool:
         pods = sorted(pod["metadata"]["name"] for pod in ready_pods(lab, namespace, lab.front()))
@@ -52,9 +46,7 @@ def find_targets(lab: Lab, namespace: str) -> str:
         return "\n".join(f"{each['scrapeUrl']}: {each['health']} {each['lastError']}" for each in seen) or "no target"
 
     what = "each ready pod to be a target once, and up"
-    scraped = lab.api.observe(
-        lambda: targets(lab.api, namespace), good, what=what, deadline=FOLLOW, interval=1, told=told
-    )
+    scraped = lab.api.observe(look, good, what=what, deadline=FOLLOW, interval=1, told=told)
     pools = {target["scrapePool"] for target in scraped}
     by_monitor = all(pool.startswith("serviceMonitor/") for pool in pools)
     demand(by_monitor and len(pools) == 1, "targets are found otherwise", "one ServiceMonitor", str(pools))

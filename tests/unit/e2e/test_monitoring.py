@@ -25,13 +25,14 @@ def vector(*values: str) -> str:
     return said({"resultType": "vector", "result": result})
 
 
-def test_a_query_gives_numbers_by_their_labels_and_leaves_out_what_is_none() -> None:
+def test_a_query_has_data_where_it_gives_a_number() -> None:
     world = World()
-    world.answers["api/v1/query?query=up"] = vector("1", "NaN")
-    assert prometheus.query(world, "up") == {'{"job": "web", "pod": "web-0"}': 1.0}
+    for values, expected in ((("NaN", "1"), True), (("0",), True), (("NaN",), False), ((), False)):
+        world.answers["api/v1/query?query=up"] = vector(*values)
+        assert prometheus.has_data(world, "up") is expected
     world.answers["api/v1/query?query=1"] = said({"resultType": "scalar", "result": [1.0, "1"]})
     with pytest.raises(ClusterError, match="1 gives no vector"):
-        prometheus.query(world, "1")
+        prometheus.has_data(world, "1")
 
 
 def target(pod: str, *, health: str = "up", pool: str = "serviceMonitor/shop/web/0", space: str = "shop") -> Object:
