@@ -161,28 +161,25 @@ class Api:
 
     def delete(
         self, kind: str, name: str, namespace: str | None = None, *, wait: float | None = None, grace: int | None = None
-    ) -> bool:
-        """Delete an object; False when there was none. `wait`: seconds in which it must be gone; `grace` as a pod's."""
+    ) -> None:
+        """Delete an object, if it is there. `wait`: seconds in which it must be gone; `grace` as a pod's."""
         options: Object = {"propagationPolicy": "Background"}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
-        before = self.get(kind, name, namespace)
-        if before is None:
-            return False
+        before = None if wait is None else self.get(kind, name, namespace)
         try:
             self._send("DELETE", self.kind(kind).path(namespace, name), options)
         except ApiError as error:
             if error.reason != "NotFound":
                 raise
-        uid = before["metadata"]["uid"]
+        if wait is not None and before is not None:
+            uid = before["metadata"]["uid"]
 
-        def gone() -> bool:
-            now = self.get(kind, name, namespace)
-            return now is None or bool(now["metadata"]["uid"] != uid)
+            def gone() -> bool:
+                now = self.get(kind, name, namespace)
+                return now is None or bool(now["metadata"]["uid"] != uid)
 
-        if wait is not None:
             self.wait(gone, what=f"{kind} {name} to be gone", deadline=wait)
-        return True
 
     def objects(self, namespace: str | None) -> tuple[Object, ...]:
         """Every object of every kind in `namespace`, sorted by kind and name; events and measurements left out.

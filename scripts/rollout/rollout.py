@@ -170,20 +170,17 @@ class Rollout:
         """Roll back to `revision` and wait until all of it is ready. Returns the new revision."""
         return self._latest(self._operate("rollback", str(revision), self._wait, *flags))
 
-    def test(self) -> str:
-        """Run the chart's tests; returns what helm says of them.
+    def test(self) -> None:
+        """Run the chart's tests, without `--logs`: that fails where a test's pod is deleted once it has succeeded."""
+        self._operate("test")
 
-        Without `--logs`, which fails where the chart deletes a test's pod as soon as it has succeeded.
-        """
-        return self._operate("test").said()
-
-    def uninstall(self) -> float:
-        """Remove the release. Returns the seconds it took.
+    def uninstall(self) -> None:
+        """Remove the release.
 
         helm waits for its objects to go, but may end before its watch has seen them, in an error even: then they go a
         moment later.
         """
-        return self._operate("uninstall", self._wait, "--cascade=foreground").seconds
+        self._operate("uninstall", self._wait, "--cascade=foreground")
 
     def recover(self) -> Revision | None:
         """Bring back a release that a killed helm left pending: to the last revision that was deployed.

@@ -176,11 +176,10 @@ def lost_node(world: World, *, elsewhere: str = "two") -> None:
     """A controller makes a pod anew on another node as soon as it is deleted."""
     delete = world.delete
 
-    def replaced(kind: str, name: str, namespace: str | None = None, **more: Any) -> bool:
-        was = delete(kind, name, namespace, **more)
+    def replaced(kind: str, name: str, namespace: str | None = None, **more: Any) -> None:
+        delete(kind, name, namespace, **more)
         if name == "db-0":
             world.items.append(member(node=elsewhere))
-        return was
 
     world.delete = replaced  # type: ignore[method-assign]
     world.items += [{"kind": "Node", **pod("one")}]

@@ -41,9 +41,8 @@ class Cluster(Api):
     def list(self, kind: str, *_: Any, **__: Any) -> tuple[dict[str, Any], ...]:
         return tuple({"kind": kind, **item} for item in self.objects_by_kind.get(kind, ()))
 
-    def delete(self, kind: str, name: str, *_: Any, **__: Any) -> bool:
+    def delete(self, kind: str, name: str, *_: Any, **__: Any) -> None:
         self.deleted.append(name)
-        return True
 
     @contextlib.contextmanager
     def watch(self, *_: Any, **__: Any) -> Iterator[Any]:
@@ -173,10 +172,10 @@ def test_what_a_killed_run_left_is_undone_and_nothing_else() -> None:
 
 def test_one_namespace_that_cannot_be_removed_leaves_no_other_behind() -> None:
     class Stubborn(Cluster):
-        def delete(self, kind: str, name: str, *words: Any, **options: Any) -> bool:
+        def delete(self, kind: str, name: str, *words: Any, **options: Any) -> None:
             if name == "gati-e2e-b":
                 raise ClusterError("the API server gives no answer", found="broken pipe")
-            return super().delete(kind, name, *words, **options)
+            super().delete(kind, name, *words, **options)
 
         def get(self, *_: Any, **__: Any) -> None:
             return None

@@ -203,9 +203,8 @@ def attempts(monkeypatch: pytest.MonkeyPatch, control: Held | None, *errors: Rel
         def events(self, namespace: str) -> Sequence[Any]:
             return [KILLED] if namespace.endswith("upgrade") else []
 
-        def delete(self, kind: str, name: str, *, wait: float | None) -> bool:
+        def delete(self, kind: str, name: str, *, wait: float | None) -> None:
             removed.append(name)
-            return True
 
     removed: list[str] = []
 

@@ -234,9 +234,9 @@ def test_a_deleted_pod_is_waited_for_until_another_is_ready_in_its_place() -> No
     lab = Given(World(one("web-1"), one("web-2")), found=web())
     delete = lab.world.delete
 
-    def replaced(kind: str, name: str, namespace: str | None = None, **more: Any) -> bool:
+    def replaced(kind: str, name: str, namespace: str | None = None, **more: Any) -> None:
         lab.world.items.append(one("web-3"))
-        return delete(kind, name, namespace, **more)
+        delete(kind, name, namespace, **more)
 
     lab.world.delete = replaced  # type: ignore[method-assign]
     steps.delete_pod(lab, "shop", "Deployment/web")

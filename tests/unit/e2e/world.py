@@ -49,11 +49,10 @@ class World(Api):
         self.done.append(f"create {made['kind']} {made['metadata']['name']}")
         return made
 
-    def delete(self, kind: str, name: str, namespace: str | None = None, **_: Any) -> bool:
+    def delete(self, kind: str, name: str, namespace: str | None = None, **_: Any) -> None:
         self.done.append(f"delete {kind} {name}")
         there = self.get(kind, name, namespace)
         self.items = [item for item in self.items if item is not there]
-        return there is not None
 
     def patch(self, kind: str, name: str, namespace: str | None, change: Object, *, part: str = "") -> Object:
         self.done.append(f"patch {kind} {name} {change}")
