@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import Package, chart_metadata, read_members
 from scripts.chart.changelog import read_changelog
+from scripts.core import json_read
 from scripts.core.config import Config
+from scripts.core.errors import MALFORMED
 from scripts.core.files import sha256
 from scripts.core.git import Repository
 from scripts.registry.referrers import PREDICATE, Attachment
@@ -48,6 +51,14 @@ NAMES = {
     CHANGES: "changelog entry",
 }
 """What is attached, by its key, as a person calls it."""
+_TITLES = {
+    RECORD: "release.json",
+    PROVENANCE: "provenance.json",
+    TEST_RESULT: "test-result.json",
+    BOM_TYPE: "cdx.json",
+    VERDICT: "judge.json",
+    CHANGES: "changes.md",
+}
 _REVISION = "org.opencontainers.image.revision"
 _LOCAL = "https://github.com/gati-gateway/gati/release/by-hand"  # the builder that is no CI system
 # Of the record, what another run of the same release would say otherwise.
@@ -70,39 +81,60 @@ def collect(
     record: ReleaseRecord,
     verdict: Mapping[str, Any] | None,
     tested: Tested | None,
-    kept: Mapping[str, bytes],
-) -> tuple[tuple[Attachment, ...], dict[str, bytes]]:
-    """All about the manifest `digest`, what is `kept` as it is; and what to sign. Raises ChartError, ChangelogError."""
+    kept: Mapping[str, Sequence[bytes]],
+) -> tuple[tuple[Attachment, ...], list[tuple[str, bytes]]]:
+    """All about the manifest `digest`, what is `kept` as it is, and what to sign, each with the type of its predicate.
+
+    Of what comes later than a provenance that is kept, a further one tells. Raises ChartError, ChangelogError.
+    """
     found: list[Attachment] = []
 
-    def add(kind: str, title: str, content: bytes, media: str = "", revision: str | None = None) -> bytes:
+    def add(kind: str, content: bytes, media: str = "", revision: str | None = None) -> bytes:
         statement_of = {PREDICATE: kind} if kind in (PROVENANCE, TEST_RESULT) else {}
         annotations = {**statement_of, **({_REVISION: revision} if revision else {})}
         artifact = MEDIA_TYPE if statement_of else kind
-        found.append(
-            Attachment(artifact, media or artifact, f"{package.name}.{title}", kept.get(kind, content), annotations)
-        )
-        return found[-1].content
+        content = content if kind == PROVENANCE else next(iter(kept.get(kind, ())), content)
+        found.append(Attachment(artifact, media or artifact, title_of(package.name, kind), content, annotations))
+        return content
 
     told = {key: value for key, value in asdict(record).items() if key not in _PASSING}
-    add(RECORD, "release.json", to_bytes(told), revision=record.commit)
-    bill = add(BOM_TYPE, "cdx.json", kept.get(BOM_TYPE) or to_bytes(make_sbom(work, package, archive)))
+    add(RECORD, to_bytes(told), revision=record.commit)
+    bill = add(BOM_TYPE, b"" if kept.get(BOM_TYPE) else to_bytes(make_sbom(work, package, archive)))
     if verdict is not None:
-        add(VERDICT, "judge.json", to_bytes(verdict))
+        add(VERDICT, to_bytes(verdict))
     if (entry := changes_of(origin.changelog, package.version)) is not None:
-        add(CHANGES, "changes.md", entry.encode(), "text/markdown")
-    signable = {
-        SIGNATURE: to_bytes(statement(package, digest, SIGNATURE, {})),
-        BOM: to_bytes(statement(package, digest, BOM, json.loads(bill))),
-    }
+        add(CHANGES, entry.encode(), "text/markdown")
+    signable = [
+        (SIGNATURE, to_bytes(statement(package, digest, SIGNATURE, {}))),
+        (BOM, to_bytes(statement(package, digest, BOM, json.loads(bill)))),
+    ]
     if tested is not None:
         result = to_bytes(statement(package, digest, TEST_RESULT, test_result(tested)))
-        signable[TEST_RESULT] = add(TEST_RESULT, "test-result.json", result)
-    source = source_of(work.config, origin, chart_metadata(archive, package.path.name))
-    made = provenance(source, package, record.tools, builder(os.environ), _dependencies(archive), found)
-    told_of = to_bytes(statement(package, digest, PROVENANCE, made))
-    signable[PROVENANCE] = add(PROVENANCE, "provenance.json", told_of, revision=record.commit)
+        signable.append((TEST_RESULT, add(TEST_RESULT, result)))
+    before = kept.get(PROVENANCE, ())
+    signable += [(PROVENANCE, one) for one in before]
+    if not any({sha256(one.content) for one in found} <= named_by(one).keys() for one in before):
+        source = source_of(work.config, origin, chart_metadata(archive, package.path.name))
+        made = provenance(source, package, record.tools, builder(os.environ), _dependencies(archive), found)
+        for one in filter(named_by, before):  # what was made, and by whom, is as it was
+            first = json.loads(one)["predicate"]
+            made = {**first, "runDetails": {**first["runDetails"], "byproducts": made["runDetails"]["byproducts"]}}
+        told_of = to_bytes(statement(package, digest, PROVENANCE, made))
+        signable.append((PROVENANCE, add(PROVENANCE, told_of, revision=record.commit)))
     return tuple(found), signable
+
+
+def title_of(chart: str, kind: str) -> str:
+    """The name of the file that is attached to a chart as this."""
+    return f"{chart}.{_TITLES[kind]}"
+
+
+def named_by(content: bytes) -> dict[str, str]:
+    """The name of all that a provenance says was made beside the archive, by its sha256; nothing where it is none."""
+    with contextlib.suppress(*MALFORMED):
+        made = json_read.load(content)["predicate"]["runDetails"]["byproducts"]
+        return {str(one["digest"]["sha256"]): str(one["name"]) for one in made}
+    return {}
 
 
 def changes_of(changelog: Path, version: str) -> str | None:

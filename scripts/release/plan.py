@@ -697,12 +697,12 @@ class Release:
             if subject is None:
                 subject = publishing.stage(client, reference, package, facts.archive)
             with _refused_in_full(registry):
-                there = {one.key: one.digest for one in attached(client, reference, subject.digest)}
-            kept = {
-                key: content_of(client, reference, read_referrer(client, reference, subject.digest, digest))
-                for key, digest in there.items()
-                if key in NAMES
-            }
+                there = attached(client, reference, subject.digest)
+            kept: dict[str, list[bytes]] = {}
+            for one in there:
+                if one.key in NAMES:
+                    read = read_referrer(client, reference, subject.digest, one.digest)
+                    kept.setdefault(one.key, []).append(content_of(client, reference, read))
             found, statements = collect(
                 self._work,
                 package,
@@ -714,16 +714,20 @@ class Release:
                 tested=self._tested,
                 kept=kept,
             )
-            new = [one for one in found if one.key not in kept]
+            new = [one for one in found if one.content not in kept.get(one.key, ())]
             if self._config.signing_key:
                 self._say(f"signing with {self._config.signing_key}")
+                signed, fresh = {one.key for one in there}, {one.content for one in new}
                 new += [
-                    sign(self._work, told, kind) for kind, told in statements.items() if f"signed {kind}" not in there
+                    sign(self._work, told, kind)
+                    for kind, told in statements
+                    if f"signed {kind}" not in signed or told in fresh
                 ]
             else:
                 self._say("note: it is not signed: no signing_key is configured")
             with _refused_in_full(registry):
-                attach(client, reference, subject, new, package.created, self._say)
+                # Last comes that by which the next run sees whether this one was stopped before its end.
+                attach(client, reference, subject, reversed(new), package.created, self._say)
 
     def _make_tag(self) -> None:
         package, tag, remote = self.package, self._tag, self.facts.remote

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,12 +33,12 @@ from scripts.judge.verdict import SCHEMA_VERSION as VERDICT_VERSION
 from scripts.registry.client import Client, DamagedError, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import Referrer, attached, content_of, read_referrer
-from scripts.release.evidence import CHANGES, NAMES, RECORD, VERDICT
+from scripts.release.evidence import CHANGES, NAMES, RECORD, VERDICT, named_by, title_of
 from scripts.release.pgp import fault_of_prov
 from scripts.release.rebuild import rebuilt
 from scripts.release.record import SCHEMA_VERSION as RECORD_VERSION
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
-from scripts.release.sbom import make_sbom, rendered_with
+from scripts.release.sbom import TOOL, make_sbom, rendered_with
 from scripts.release.sign import BUNDLE, Signed, Trust, fault_of, read_bundle
 from scripts.release.statements import BOM, BUILD_TYPE, PROVENANCE, SIGNATURE, STATEMENT_TYPES, TEST_RESULT
 from scripts.release.tested import NEGATIVE_CONTROL, scenario_faults
@@ -119,8 +120,8 @@ class _Subject:
     archive: bytes
     commits: frozenset[str] = frozenset()
     """What it was made of, by the provenances that are believed."""
-    named: frozenset[str] | None = None
-    """The sha256 of what these name beside the archive; None where none is believed."""
+    named: Mapping[str, str] | None = None
+    """What these name beside the archive, by its sha256; None where none is believed."""
 
     @property
     def digest(self) -> str:
@@ -234,10 +235,14 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
                 piece = _Piece(read, content_of(subject.client, subject.reference, read))
             except RegistryError as error:
                 piece = _Piece(read, fault=error.message)
+        with contextlib.suppress(*MALFORMED):  # which fails in its row
+            if _of_others(read.key, json_read.load(piece.content)):
+                strange.append(f"{one.digest[:19]} ({read.kind})")
+                continue
         pieces.setdefault(BUNDLE if read.kind == BUNDLE else read.key, []).append(piece)
     signatures = _Signatures(subject, demand.trust, pieces.get(BUNDLE, []))
     yield signatures.check()
-    believed, commits, named = list[dict[str, Any]](), set[str](), set[str]()
+    believed, commits, named = list[dict[str, Any]](), set[str](), dict[str, str]()
     for piece in pieces.get(PROVENANCE, []):
         with contextlib.suppress(_Wrong, *MALFORMED):  # which fails in its row
             told = _statement(subject, piece.content, PROVENANCE)
@@ -245,8 +250,8 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
                 continue
             believed.append(told)
             commits |= {commit} if (commit := commit_of(told)[1]) else set()
-            named |= {str(one["digest"]["sha256"]) for one in told["predicate"]["runDetails"]["byproducts"]}
-    subject = replace(subject, commits=frozenset(commits), named=frozenset(named) if believed else None)
+            named |= named_by(piece.content)
+    subject = replace(subject, commits=frozenset(commits), named=named if believed else None)
     for key in _CHECKS:
         yield _row(subject, key, pieces.get(key, []), signatures)
     if demand.rebuild or "rebuild" in demand.require:
@@ -260,6 +265,9 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
 def _row(subject: _Subject, key: str, pieces: list[_Piece], signatures: _Signatures) -> Check:
     row, check = _CHECKS[key]
     if not pieces:
+        name = title_of(subject.package.name, key)
+        if name in (subject.named or {}).values():
+            return Check(row, FAILED, f"the provenance names {name}, and it is not attached any longer")
         return Check(row, ABSENT, f"no {NAMES[key]} is attached")
     told = []
     for piece in pieces:
@@ -275,7 +283,8 @@ def _row(subject: _Subject, key: str, pieces: list[_Piece], signatures: _Signatu
         if fault:
             return Check(row, FAILED, f"{piece.name}: {fault}")
         told.append(detail)
-    return Check(row, PASSED, "; ".join(dict.fromkeys(told)) + signatures.words(key))
+    state = UNCHECKED if key == PROVENANCE and not subject.commits else PASSED  # nobody can look at what it names
+    return Check(row, state, "; ".join(dict.fromkeys(told)) + signatures.words(key))
 
 
 class _Wrong(Exception):
@@ -351,7 +360,7 @@ class _Signatures:
 
     def demand(self, kind: str, content: Mapping[str, Any]) -> None:
         """Raises _Wrong where a signed statement says something else, or none is by the one that is trusted."""
-        told = [signed.statement for _, signed in self._bundles if signed.predicate_type == kind]
+        told = self._told(kind)
         if self.trusted:
             told = self._good.get(kind, [])
             if not told:
@@ -364,9 +373,23 @@ class _Signatures:
         """What stands behind a row, where nobody is trusted by name."""
         if self.trusted:
             return ""
-        kind = BOM if key == BOM_TYPE else key
-        there = any(signed.predicate_type == kind for _, signed in self._bundles)
+        there = self._told(BOM if key == BOM_TYPE else key)
         return " (its signature is not checked)" if there else " (not signed: whoever may push there can have said it)"
+
+    def _told(self, kind: str) -> list[Mapping[str, Any]]:
+        told = (signed.statement for _, signed in self._bundles if signed.predicate_type == kind)
+        return [one for one in told if not _of_others(kind, one)]
+
+
+def _of_others(kind: str, told: Any) -> bool:
+    """Whether a statement, or a bill, is by its own words of another tool, as a CI system's or a scanner's is."""
+    with contextlib.suppress(*MALFORMED):
+        predicate = told if kind == BOM_TYPE else told["predicate"]
+        if kind == PROVENANCE:
+            return bool(predicate["buildDefinition"]["buildType"] != BUILD_TYPE)
+        if kind in (BOM, BOM_TYPE):
+            return bool(predicate["bomFormat"]) and TOOL not in json.dumps(predicate["metadata"].get("tools"))
+    return False
 
 
 def _demand_subject(told: Mapping[str, Any], digest: str) -> None:
@@ -404,8 +427,6 @@ def _provenance(subject: _Subject, content: bytes) -> str:
     builder = told["predicate"]["runDetails"]["builder"]["id"]
     if not isinstance(builder, str):
         raise _Wrong(f"it names no builder but {builder!r}")
-    if definition["buildType"] != BUILD_TYPE:
-        raise _Wrong(f"it is of another kind of build: {definition['buildType']}")
     version = definition["externalParameters"]["version"]
     if version != subject.package.version:
         raise _Wrong(f"it is about version {version}")
@@ -425,7 +446,7 @@ def _test_result(subject: _Subject, content: bytes) -> str:
     faults += [f"{name} failed" for name in predicate["failedTests"]]
     faults += [f"it tells of no {name} that passed" for name in predicate["passedTests"] if name not in passed]
     if predicate["result"] != "PASSED" or faults:
-        raise _Wrong(f"it says {predicate['result']}, and: {'; '.join(faults) or 'no scenario failed'}")
+        raise _Wrong(f"it says {predicate['result']}, and: {'; '.join(dict.fromkeys(faults)) or 'no scenario failed'}")
     requests = sum(one["requests"] for name, one in facts["scenarios"].items() if name != NEGATIVE_CONTROL)
     return f"{many(len(passed), 'scenario')} on Kubernetes {facts['kubernetes']}, {requests} requests, none lost"
 

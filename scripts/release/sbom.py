@@ -26,6 +26,7 @@ from scripts.workspace import Workspace
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 SPEC_VERSION = "1.6"
+TOOL = "gati-release-toolkit"
 _OURS = "gati:"  # what the names of our own properties begin with
 _SUBCHART = re.compile(r"^[^/]+/(?:charts/[^/]+/)+Chart\.yaml$")
 _TOLD = frozenset({"args", "command", "value", "annotations", "data", "stringData"})
@@ -66,7 +67,7 @@ def make_sbom(work: Workspace, package: Package, archive: bytes, minors: Sequenc
         "version": 1,
         "metadata": {
             "timestamp": package.created,
-            "tools": {"components": [{"type": "application", "name": "gati-release-toolkit"}]},
+            "tools": {"components": [{"type": "application", "name": TOOL}]},
             "component": {
                 "bom-ref": root,
                 "type": "application",

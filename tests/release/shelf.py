@@ -58,9 +58,8 @@ class Shelf:
             )
             attach(client, self.reference, self.subject(client), [told], "2026-01-01T00:00:00Z")
 
-    def replace(self, key: str, change: Callable[[bytes], bytes]) -> None:
-        """Take off the list what has this key, as one can who may push, and attach something else."""
-        old = self.contents()[key]
+    def take(self, key: str) -> Any:
+        """Take off the list what has this key, as one can who may push; how it stood there."""
         with self.client() as client:
             subject = self.subject(client)
             listed = client.referrers(self.reference, subject.digest)
@@ -69,9 +68,17 @@ class Shelf:
             (was,) = [one for one in listed if one["digest"] in gone]
             index = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": left}).encode()
             client.put_manifest(self.reference.repository, referrers_tag(subject.digest), index, INDEX_TYPE)
-            kind, annotations = was["artifactType"], was["annotations"]
-            told = Attachment(kind, kind, "file", change(old), annotations)
-            attach(client, self.reference, subject, [told], annotations["org.opencontainers.image.created"])
+        return was
+
+    def replace(self, key: str, change: Callable[[bytes], bytes]) -> None:
+        """Take off the list what has this key, and attach something else."""
+        old, was = self.contents()[key], self.take(key)
+        kind, annotations = was["artifactType"], was["annotations"]
+        told = Attachment(kind, kind, "file", change(old), annotations)
+        with self.client() as client:
+            attach(
+                client, self.reference, self.subject(client), [told], annotations["org.opencontainers.image.created"]
+            )
 
     @contextlib.contextmanager
     def listed(self) -> Iterator[None]:

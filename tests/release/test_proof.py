@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -24,15 +25,16 @@ from scripts.core.errors import ConfigError, FindingsError, RegistryError, Usage
 from scripts.core.files import sha256
 from scripts.registry.client import referrers_tag
 from scripts.registry.embedded import registry_for
-from scripts.registry.referrers import PREDICATE, Referrer, read_referrer
+from scripts.registry.referrers import BUNDLE_PREDICATE, PREDICATE, Referrer, read_referrer
 from scripts.release.evidence import CHANGES, RECORD, VERDICT
 from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
-from scripts.release.sign import Trust
-from scripts.release.statements import MEDIA_TYPE, PROVENANCE, TEST_RESULT, to_bytes
+from scripts.release.sign import BUNDLE, Trust
+from scripts.release.statements import BOM, MEDIA_TYPE, PROVENANCE, STATEMENT_TYPE, TEST_RESULT, to_bytes
 from scripts.toolchain.finder import Toolchain
 from tests.release.conftest import TODAY, Project, left_alone, make_project, with_commit
+from tests.release.reports import report, write_report
 from tests.release.shelf import Shelf, changed, deploying
 from tests.release.test_origin import with_submodule
 
@@ -174,6 +176,29 @@ def test_what_was_published_bare_gets_what_is_missing(project: Project) -> None:
         assert not shelf.prove().wanting()
 
 
+def test_what_is_attached_later_is_named_by_a_provenance_as_well(project: Project) -> None:
+    record = project.release()
+    (project.root / "notes.md").write_text("Tested.\n")
+    project.commit("Note it")  # another commit, that gives the same archive
+    write_report(project.config, report(record.sha256))
+    assert project.plan()["attach"] == "absent"
+    assert project.release().digest == record.digest
+    assert project.plan()["attach"] == "same"
+    with registry_for(project.work) as registry:
+        states = Shelf(project, registry).states()
+    assert {state for row, state in states.items() if row not in ("signature", "verdict")} == {"passed"}
+
+
+def test_what_no_commit_holds_is_no_provenance_where_one_is_required(project: Project) -> None:
+    (project.config.chart / "values.yaml").write_text("replicas: 5\n")
+    project.release(allow_dirty=True)
+    with registry_for(project.work) as registry:
+        proof = Shelf(project, registry).prove(require=("provenance",))
+    assert not replace(proof, require=()).wanting()
+    with pytest.raises(FindingsError, match=r"provenance: not checked, made by .* of what no commit holds"):
+        proof.demand()
+
+
 def test_a_signature_in_the_older_form_of_cosign_is_said(project: Project) -> None:
     bare = replace(project, work=project.work.having(attach=False))
     bare.release()
@@ -208,6 +233,47 @@ def test_what_is_not_of_ours_is_named(shelf: Shelf) -> None:
     checks = {one.check: one for one in shelf.prove().checks}
     assert "application/vnd.example.scan" in checks["others"].detail
     assert checks["others"].state == "not checked"
+
+
+@pytest.mark.parametrize(
+    ("key", "row", "name"), [(TEST_RESULT, "e2e", "demo.test-result.json"), (RECORD, "record", "demo.release.json")]
+)
+def test_what_was_taken_away_fails_in_its_row(shelf: Shelf, key: str, row: str, name: str) -> None:
+    shelf.take(key)
+    assert shelf.detail(row) == f"the provenance names {name}, and it is not attached any longer"
+
+
+@pytest.mark.parametrize(
+    ("kind", "predicate", "row"),
+    [
+        (
+            PROVENANCE,
+            {"buildDefinition": {"buildType": "https://actions.github.io/buildtypes/workflow/v1"}},
+            "provenance",
+        ),
+        (BOM, {"bomFormat": "CycloneDX", "metadata": {"tools": [{"name": "syft"}]}}, "sbom"),
+    ],
+)
+def test_what_a_ci_system_attests_spoils_nothing(shelf: Shelf, kind: str, predicate: Any, row: str) -> None:
+    digest = {"sha256": shelf.prove().digest.removeprefix("sha256:")}
+    told = {"_type": STATEMENT_TYPE, "subject": [{"name": "demo", "digest": digest}], "predicateType": kind}
+    payload = base64.b64encode(to_bytes(told | {"predicate": predicate})).decode()
+    envelope = {"payloadType": MEDIA_TYPE, "payload": payload, "signatures": [{"sig": ""}]}
+    material = {"certificate": {"rawBytes": ""}}
+    bundle = {"mediaType": BUNDLE, "verificationMaterial": material, "dsseEnvelope": envelope}
+    shelf.add(BUNDLE, to_bytes(bundle), **{BUNDLE_PREDICATE: kind})
+    (check,) = [one for one in shelf.prove().checks if one.check == row]
+    assert (check.state, "(not signed" in check.detail) == ("passed", True)
+
+
+def test_a_scanners_bill_and_another_builders_statement_are_none_of_ours(shelf: Shelf) -> None:
+    build = {"predicate": {"buildDefinition": {"buildType": "https://mobyproject.org/buildkit@v1"}}}
+    shelf.add(BOM_TYPE, to_bytes({"bomFormat": "CycloneDX", "metadata": {"tools": [{"name": "trivy"}]}}))
+    shelf.add(MEDIA_TYPE, to_bytes(build), **{PREDICATE: PROVENANCE})
+    proof = shelf.prove(require=("provenance", "sbom"))
+    proof.demand()
+    (others,) = [one.detail for one in proof.checks if one.check == "others"]
+    assert all(kind in others for kind in (BOM_TYPE, MEDIA_TYPE))
 
 
 def test_what_is_listed_and_cannot_be_read_fails_in_its_row(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace, open_workspace
 from tests.release import cosign
 from tests.release.conftest import TODAY, Project, left_alone, make_project, with_commit
+from tests.release.reports import report, write_report
 from tests.release.shelf import Shelf, changed, deploying
 
 PASSWORD = "a pass phrase"
@@ -119,6 +120,18 @@ def test_without_a_key_it_is_said_that_it_was_not_checked(shelf: Shelf) -> None:
     checks = {one.check: one for one in shelf.prove().checks}
     assert checks["signature"].state == "not checked"
     assert checks["provenance"].detail.endswith("(its signature is not checked)")
+
+
+def test_what_is_tested_after_the_release_is_signed_too(
+    signed: Signed, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SIGNING_PASSWORDS[0], PASSWORD)
+    work = replace(project.work.having(signing_key=str(signed.key.with_suffix(".key"))), tools=signed.tools)
+    project = replace(project, work=work)
+    write_report(project.config, report(project.release().sha256))
+    project.release()
+    with registry_for(work) as registry:
+        Shelf(project, registry).prove(trust=Trust(key=str(signed.key)), require=("e2e", "record", "sbom")).demand()
 
 
 def test_the_signature_of_another_key_fails(signed: Signed, shelf: Shelf) -> None:
