@@ -300,8 +300,9 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
         for key in [*old, *(key for key in new if key not in old)]:
             yield from changes(old.get(key), new.get(key), below(path, str(key)))
     elif (before := _by_name(old)) is not None and (after := _by_name(new)) is not None:
-        for name in [*before, *(name for name in after if name not in before)]:
-            yield from changes(before.get(name), after.get(name), f"{path}[{name}]")
+        renamed = dict(_renamed(before, after))
+        for name in [*before, *(name for name in after if name not in {*before, *renamed.values()})]:
+            yield from changes(before.get(name), after.get(renamed.get(name, name)), f"{path}[{name}]")
     elif isinstance(old, list) and isinstance(new, list):
         for was, now in _side_by_side(old, new):
             index = now if was is None else was
@@ -317,6 +318,15 @@ def _side_by_side(old: list[Any], new: list[Any]) -> Iterator[tuple[int | None, 
     for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if kind != "equal":
             yield from itertools.zip_longest(range(a, b), range(c, d))
+
+
+def _renamed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The names of before and of now of items that differ by these alone."""
+    fresh = [name for name in after if name not in before]
+    for name in (name for name in before if name not in after):
+        if twin := next((one for one in fresh if {**after[one], "name": name} == before[name]), None):
+            fresh.remove(twin)
+            yield name, twin
 
 
 def _by_name(items: Any) -> dict[str, Any] | None:

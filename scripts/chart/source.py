@@ -23,6 +23,7 @@ from scripts.core.yaml_read import dump, flaw_of, load, load_merged
 _FORM = re.compile(rb"^\s*[\"']?__metadata[\"']?:", re.MULTILINE)  # of IBM's console: what a form asks of each value
 _RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")  # which a namespace may have, too
 ARTIFACT_HUB = "artifacthub.io/"  # what its annotations begin with
+TESTS = "ci/"  # where helm's own chart-testing looks for the values of its tests
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ def _values_files(path: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
             if not _fitting(path, pattern):
                 raise ValuesError(f"no values file of {path} fits {pattern!r}", run="correct [tool.gati] values")
         return tuple(dict.fromkeys(file for pattern in patterns for file in _fitting(path, pattern)))
-    # helm's own chart-testing has it so: sets for tests take the place of the bare values, which may not do.
-    tests = _fitting(path, "ci/*-values.yaml", "ci/*-values.yml")
+    # The values of tests take the place of the bare ones, which may not do.
+    tests = _fitting(path, f"{TESTS}*-values.yaml", f"{TESTS}*-values.yml")
     return (*(tests or _fitting(path, "values.yaml")), *values_sets(path))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from scripts.chart.pods import pod_spec, quantity
 
-# What may be left empty or left out with the same meaning. `emptyDir: {}` and `podSelector: {}` are not among them.
+# What may be left empty or left out with the same meaning, as any list of what is built in. `emptyDir: {}` and
+# `podSelector: {}` are not among them.
 _EMPTY = frozenset(
     {"labels", "annotations", "nodeSelector", "tolerations", "affinity", "imagePullSecrets", "env", "envFrom"}
     | {"resources", "limits", "requests", "securityContext", "volumes", "volumeMounts", "initContainers", "args"}
@@ -119,6 +120,8 @@ def normalised(group: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]
         return item
     if (group, kind) == ("keda.sh", "ScaledObject") and isinstance(spec.get("scaleTargetRef"), dict):
         spec["scaleTargetRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", **spec["scaleTargetRef"]}
+    if kind == "PodDisruptionBudget" and isinstance(spec.get("selector"), dict):  # which may change
+        spec["selector"] = _lean(spec["selector"], known, known, "podSelector")
     _drop(spec, _SPEC.get((group, kind), {}))
     for port in _dicts(spec.get("ports")) if (group, kind) == ("", "Service") else ():
         if port.get("targetPort") == port.get("port"):
@@ -146,7 +149,7 @@ def _lean(value: Any, known: bool, loose: bool, name: str = "") -> Any:
             if item is None or (bare and (item is False or item == "") and key not in _TELLING):
                 continue
             item = _lean(item, known, loose and key not in _FIXED, key)
-            if item or key not in _EMPTY:
+            if item or (key not in _EMPTY and not (known and item == [])):
                 lean[key] = item
         if name in _SELECTORS and loose == known:
             _plain(lean)

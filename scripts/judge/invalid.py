@@ -218,6 +218,7 @@ def _several(one: Mapping[str, Any], others: list[Mapping[str, Any]]) -> bool:
 
 
 def _container(path: str, one: Mapping[str, Any], volumes: set[str], grace: Any) -> Checked:
+    yield f"{path}.image", one.get("image"), "" if one.get("image") else "a container has an image"
     asked = {f"{path}.{key}": one.get(key) for key in ("livenessProbe", "readinessProbe", "startupProbe")}
     asked |= {f"{path}.lifecycle.{key}": mapping(one.get("lifecycle")).get(key) for key in ("preStop", "postStart")}
     for where, how in asked.items():

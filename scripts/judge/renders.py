@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Identity, Manifests, Parser
-from scripts.chart.source import Chart, read_yaml
+from scripts.chart.source import TESTS, Chart, read_yaml
 from scripts.checks.kubeconform import Tolerance
 from scripts.checks.matrix import Plan, Values, make_plan, spread
 from scripts.checks.render import NEEDS, submitted
@@ -138,7 +138,8 @@ def render_both(
 ) -> Rendered:
     """Every values set of `old`, and every further file of `values`, rendered with both charts.
 
-    A file that both have and that differs is rendered as each has it, too, for the newest Kubernetes.
+    A file that both have and that differs is rendered as each has it, too, for the newest Kubernetes; but for those of
+    tests, with which nobody installs.
     `kube_versions` are the only minors to render for (none: all that both charts admit). Without `wholly` each chart is
     rendered with its own files alone: no switches turned on, no search for settings without an effect.
 
@@ -168,7 +169,8 @@ def render_both(
         switched = renders.job(_switched, before, after, again) if wholly else None  # early, since it takes the longest
         if switched:
             newest = after.kube_versions[-1:]
-            further_plan = replace(after, values=tuple(changed.values()), kube_versions=newest, ways=())
+            given = tuple(one for one in changed.values() if not one.name.startswith(TESTS))
+            further_plan = replace(after, values=given, kube_versions=newest, ways=())
             news = {**renders.of(after), **renders.of(further_plan)}
             beside = _beside(before, after, again, olds, news, renders)  # before anybody waits
         else:
@@ -303,7 +305,7 @@ _ASKING = re.compile(rb"\.Release\.Is(Install|Upgrade)\b")
 # -- what values.yaml leaves off ------------------------------------------------------------------
 
 _COPY = "a copy of values.yaml"
-_SWITCHES = frozenset({"enabled", "create", "install", "deploy"})
+_SWITCHES = frozenset({"enabled", "enable", "create", "install", "deploy"})
 _OTHER = "another"  # the name of a release, and of its namespace
 _NAMED = 3  # switches that are told by name
 _TRIES = 12  # renders to find out which switches go together

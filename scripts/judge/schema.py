@@ -321,12 +321,9 @@ def _compare(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
     if "enum" in old or "enum" in new:
         yield from _enums(old, new, path)
         return
-    branched = [side for side in (old, new) if "anyOf" in side or "oneOf" in side]
-    if branched:
-        yield from _branches(old, new, path)
-        parts = (part for side in (old, new) for part in _split(side))  # with what stands beside them in each
-        if len(branched) == 1 or not any(_types(part) & {"array", "object"} for part in parts):
-            return
+    if any("anyOf" in side or "oneOf" in side for side in (old, new)):
+        yield from _alternatives(old, new, path)
+        return
     before, after = _types(old), _types(new)
     yield from _type_changes(old, new, before, after, path)
     shared = _narrow_types(before, after) | _narrow_types(after, before)
@@ -662,6 +659,20 @@ def _matches(pattern: str, name: str) -> bool:
         return re.search(pattern, name) is not None
     except re.error:  # a regular expression of another dialect
         return False
+
+
+def _alternatives(old: Schema, new: Schema, path: Path) -> Iterator[Change]:
+    """What differs where a side has alternatives: what stands beside them says it in fewer words, as far as it does."""
+    found, told = [*_branches(old, new, path)], list[Change]()
+    words = ("anyOf", "oneOf")
+    theirs = [[side.get(word) for word in words] for side in (old, new)]
+    if [None, None] not in theirs:
+        was, now = ({key: value for key, value in side.items() if key not in words} for side in (old, new))
+        effects = {change.effect for change in found}  # of both together: each alone may refuse what the other does
+        told = [change for change in _compare(was, now, path) if change.effect in effects]
+    said = {change.effect for change in told} if theirs[0] == theirs[1] else set[str]()
+    yield from (change for change in found if change.effect not in said)
+    yield from told
 
 
 def _branches(old: Schema, new: Schema, path: Path) -> Iterator[Change]:

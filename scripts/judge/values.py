@@ -260,7 +260,7 @@ def _accepted(side: Side, reads: _Reads, path: Path) -> bool:
 
 
 def _default_level(
-    path: Path, old: Any, new: Any, *, reread: bool = False, versions: Iterable[tuple[str, str]] = ()
+    path: Path, old: Any, new: Any, *, versions: Iterable[tuple[str, str]], reread: bool = False
 ) -> tuple[Level, str]:
     """`reread`: the templates read it in another way than before. `versions` as for `bears`."""
     name = path[-1]
@@ -537,6 +537,7 @@ def _files(old: Side, new: Side) -> Iterator[Reason]:
         for path in dict.fromkeys([*before, *after]):
             one, other = before.get(path), after.get(path)
             if one != other:
-                level = _default_level(path, one, other)[0] if path in before and path in after else "minor"
+                both = path in before and path in after
+                level = _default_level(path, one, other, versions=versions(old, new))[0] if both else "minor"
                 meaning = f"an installation with {name} gets it"
                 yield Reason("minor" if level == "major" else level, f"{name} {key_text(path)}", one, other, meaning)

@@ -187,7 +187,7 @@ def _cell_reasons(cells: Iterable[Cell], scene: Scene) -> list[Reason]:
     usual: Places = []
     known: dict[tuple[Any, ...], list[Reason]] = {}
     places: dict[str, tuple[Reason, Places]] = {}
-    for cell in sorted(cells, key=lambda cell: cell.further):
+    for cell in sorted(cells, key=lambda cell: (cell.further, cell.release)):
         here = (cell.values, cell.minor)
         usual += [] if cell.further else [here]
         if cell.new is None:

@@ -157,6 +157,25 @@ def test_a_values_file_that_differs_beside_drawn_fields_is_told(tmp_path: Path) 
     assert [str(field) for one in found.objects for field in one.fields] == ["stringData.word: *** -> ***"]
 
 
+def test_a_test_of_the_chart_that_sets_more_changes_no_installation(tmp_path: Path) -> None:
+    charts = []
+    for place, on in (("one", "false"), ("other", "true")):
+        chart = tmp_path / place / "tested"
+        (chart / "templates").mkdir(parents=True)
+        (chart / "ci").mkdir()
+        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: tested\nversion: 0.1.0\n")
+        (chart / "ci" / "a-values.yaml").write_text(f"on: {on}\n")
+        (chart / "templates" / "map.yaml").write_text(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {on: '{{ .Values.on }}'}\n"
+        )
+        charts.append(read_chart(chart))
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    verdict = judge_charts(work, charts[0], charts[1], "0.1.0", kube_versions=["1.33"])
+    assert [(one.level, one.about, one.new) for one in verdict.reasons] == [
+        ("patch", "files", "~ tested/ci/a-values.yaml")
+    ]
+
+
 def test_a_line_of_a_diff_stands_once(tmp_path: Path) -> None:
     charts = []
     for place, most in (("one", 9), ("other", 8)):
@@ -208,7 +227,7 @@ def test_a_refusal_says_all_that_is_wrong_in_the_same_words_everywhere(tmp_path:
         chart = tmp_path / place / "strict"
         (chart / "templates").mkdir(parents=True)
         (chart / "Chart.yaml").write_text("apiVersion: v2\nname: strict\nversion: 0.1.0\n")
-        (chart / "values.yaml").write_text("a: {enabled: false}\nb: 1\n" if place == "one" else "c: 1\n")
+        (chart / "values.yaml").write_text("a: {enable: false}\nb: 1\n" if place == "one" else "c: 1\n")
         (chart / "values.schema.json").write_text(schema)
         (chart / "templates" / "map.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
         charts.append(read_chart(chart))
@@ -218,7 +237,7 @@ def test_a_refusal_says_all_that_is_wrong_in_the_same_words_everywhere(tmp_path:
     assert told == {
         "values set a copy of values.yaml": "values.yaml:1: a: no such key in values.schema.json; "
         "values.yaml:2: b: no such key in values.schema.json",
-        "values set a.enabled on": "a: no such key in values.schema.json",
+        "values set a.enable on": "a: no such key in values.schema.json",
     }
 
 

@@ -68,6 +68,7 @@ def test_what_is_refused(kind: str, spec: str, path: str) -> None:
     [
         ("ports: [", "livenessProbe: {exec: {}, grpc: {}}, ports: [", ".livenessProbe"),
         ("ports: [", "readinessProbe: {periodSeconds: 5}, ports: [", ".readinessProbe"),
+        ("image: a, ", "", ".image"),
         ("ports: [", "livenessProbe: {exec: {}, successThreshold: 2}, ports: [", ".livenessProbe"),
         ("ports: [", "readinessProbe: {exec: {}, successThreshold: 2}, ports: [", None),
         ("ports: [", "livenessProbe: {exec: {}, successThreshold: null}, ports: [", None),  # which is not there
@@ -126,7 +127,7 @@ def test_what_is_refused(kind: str, spec: str, path: str) -> None:
         ("ports: [", "env: [{name: 'a=b', value: c}], ports: [", ".env[a=b].name"),
         ("ports: [", "env: [{name: a.b-C_1}], envFrom: [{prefix: a_}], ports: [", None),
         ("name: c,", "name: C_1,", "spec.template.spec.containers[C_1].name"),
-        ("containers: [", "initContainers: [{name: c}], containers: [", "spec.template.spec.containers"),
+        ("containers: [", "initContainers: [{name: c, image: a}], containers: [", "spec.template.spec.containers"),
         (
             "containers: [",
             "topologySpreadConstraints: [{maxSkew: 0}], containers: [",

@@ -707,6 +707,10 @@ _TERM = "{matchExpressions: [{key: a, operator: In, values: [c, d]}, {key: b, op
             "behavior: {scaleUp: {policies: [{type: Pods, value: 2}, {type: Percent, value: 9}]}}",
         ),
         ("ServiceMonitor", "endpoints: [{port: a}, {port: b, path: /b}]"),
+        (
+            "PodDisruptionBudget",
+            "selector: {matchExpressions: [{key: a, operator: Exists}, {key: b, operator: In, values: [x, y]}]}",
+        ),
         *(
             ("Deployment", f"template: {{spec: {{{pod}}}}}")
             for pod in (
@@ -726,6 +730,25 @@ def test_a_list_in_another_order_that_tells_nothing(kind: str, spec: str) -> Non
 
     old = make(kind, changes=f"{{spec: {{{spec}}}}}")
     assert judge([old], [Document(turned(old.data))]) == []
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        "containers: [{name: x, image: x, ports: [{name: %s, containerPort: 1, hostPort: 80}]}]",
+        "volumes: [{name: %s, persistentVolumeClaim: {claimName: x}}, {name: c, emptyDir: {}}]",
+    ],
+)
+def test_what_has_another_name_alone_is_no_other(pod: str) -> None:
+    sides = ([make("DaemonSet", changes=f"{{spec: {{template: {{spec: {{{pod % name}}}}}}}}}")] for name in "ab")
+    (reason,) = judge(*sides)
+    assert (reason.level, reason.old, reason.new) == ("minor", "a", "b")
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Job"])
+def test_a_list_of_nothing_is_none(kind: str) -> None:
+    spec = "{template: {spec: {securityContext: {supplementalGroups: [], sysctls: []}}}}"
+    assert judge([make(kind)], [make(kind, changes=f"{{spec: {spec}}}")]) == []
 
 
 def test_a_selector_in_another_order_is_refused() -> None:

@@ -20,6 +20,11 @@ def effects(old: Any, new: Any, **options: Any) -> list[str]:
 SIZE = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1000}, {"const": ""}, {"type": "null"}]}
 SAME = [
     (SIZE, {**SIZE, "maximum": 5000}),
+    *(
+        ({"anyOf": [*SIZE["anyOf"], {"type": kind}]}, {"anyOf": [*SIZE["anyOf"], {"type": kind}], **beside})
+        for kind in ("object", "array")
+        for beside in ({"maximum": 5000}, {"minLength": 0, "type": ["integer", "string", "null", kind]})
+    ),
     (SIZE, {"type": ["integer", "string", "null"], "minimum": 0, "maximum": 1000, "pattern": "^$"}),
     ({"enum": [True, False, ""]}, {"type": ["boolean", "string"], "pattern": "^$", "required": ["a"]}),
     (SIZE, {**SIZE, "type": ["integer", "string", "null"], "maxLength": 5}),
@@ -393,6 +398,15 @@ def test_what_was_taken_and_is_refused_is_found(old: Any, new: Any, value: Any) 
     taken, refused = (Draft202012Validator(side).is_valid(value) for side in (old, new))
     if taken and not refused:
         assert "narrower" in effects(old, new)
+
+
+def test_what_stands_beside_alternatives_is_told_once() -> None:
+    either = {"type": "object", "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    old, new = (
+        {"properties": {"k": {**either, "properties": {"c": {"type": kind}}}}} for kind in ("number", "integer")
+    )
+    (change,) = compare(old, new)
+    assert (change.path, change.what, change.effect) == (("k", "c"), "type", "narrower")
 
 
 def test_branches_do_not_read_alike() -> None:

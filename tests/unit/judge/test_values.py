@@ -101,6 +101,14 @@ def test_a_key_that_moved_into_a_map_of_its_own() -> None:
     assert any(one.level == "major" and "is called service.port now" in one.meaning for one in found)
 
 
+def test_a_values_file_bears_the_version_as_the_defaults_do() -> None:
+    sides = (
+        Side({"name": "x", "version": version}, {"values.yaml": {}, "values-prod.yaml": {"operator": version}})
+        for version in ("1.2.0", "1.2.1")
+    )
+    assert [reason.level for reason in judge_values(*sides)] == ["patch"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

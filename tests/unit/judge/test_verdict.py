@@ -30,6 +30,10 @@ def test_a_release_of_another_name_adds_what_it_alone_shows() -> None:
     another = Cell("release another", "1.33", service("a", 80), service("b", 80), release="another", further=True)
     verdict = make_verdict(sides[0], sides[1], [usual, another], source="1.0.0")
     assert [reason.about for reason in verdict.reasons] == ["Service/a", port]
+    another = Cell("release another", "1.33", service("a-x", 80), service("a-x", 81), release="another", further=True)
+    on = replace(usual, values="b.enabled on", further=True)
+    verdict = make_verdict(sides[0], sides[1], [replace(usual, new=usual.old), another, on], source="1.0.0")
+    assert [reason.about for reason in verdict.reasons] == [port]
 
 
 def test_a_part_that_is_named_after_the_release_is_told_once() -> None:
