@@ -24,7 +24,7 @@ VARIABLES = {
     "GATI_SIGNING_PASSWORD": "The passphrase of the key that a release is signed with.",
     "GATI_OWNER": "What our processes tell each other: whose temporary things are whose. Not to be set.",
     "GATI_BIND": "The address that the compose stack publishes its ports on.",
-    "CI": "Set by the CI system: what goes to the embedded registry there has to be meant (`--registry embedded`).",
+    "CI": "Set by the CI system: no view moves, and the embedded registry has to be meant (`--registry embedded`).",
     "GITHUB_ACTIONS, GITLAB_CI": "Set by the CI system: lines are grouped, findings are put at their places.",
     "GITHUB_STEP_SUMMARY": "Set by GitHub: `invoke report` adds its head to the job's summary.",
     "GITHUB_TOKEN, GH_TOKEN": "Whose `forge` is GitHub: the token for a release there; it goes to that forge alone.",

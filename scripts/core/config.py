@@ -248,10 +248,14 @@ def load_config(root: Path, *, environ: Mapping[str, str] = os.environ, **overri
     return Config(root=root, project=project, **{**values, **paths})
 
 
+def in_ci(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a CI system runs us, which says true, 1 or its own name."""
+    return environ.get("CI", "").lower() not in _NO
+
+
 def demand_registry(config: Config, environ: Mapping[str, str] = os.environ) -> None:
     """Raises ConfigError where a CI job would publish to nowhere: no registry is configured, nor the embedded meant."""
-    ci = environ.get("CI", "").lower() not in _NO  # CI systems say true, 1 or their own name
-    if ci and not (config.registry or config.embedded_meant):
+    if in_ci(environ) and not (config.registry or config.embedded_meant):
         raise ConfigError(
             "no registry is configured, and what a CI job publishes to the embedded one is gone with the job",
             expected="registry in [tool.gati], GATI_REGISTRY or --registry oci://host/path",

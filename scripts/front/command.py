@@ -384,9 +384,11 @@ def say(text: str) -> None:
 @contextlib.contextmanager
 def working(text: str, board: Board | None = None) -> Iterator[None]:
     """While the block runs, a terminal shows `text`, that we are alive, and the rows of `board` below the lines of
-    `say`; a log gets those lines alone.
+    `say`; a log, also that of a CI system with a terminal, and a terminal that lacks our signs get those lines alone.
     """
-    if not text or not sys.stderr.isatty():
+    from scripts.core.config import in_ci
+
+    if not text or not sys.stderr.isatty() or in_ci() or not sys.stderr.encoding.lower().startswith("utf"):
         yield
         return
     from rich.console import Console

@@ -20,6 +20,7 @@ from scripts import present
 from scripts.core.progress import Board, Row
 
 ROOT = Path(__file__).parents[3]
+TERMINAL = {**os.environ, "CI": "", "TERM": "xterm", "PYTHONIOENCODING": "utf-8", "PYTHONPATH": str(ROOT)}
 RUN = """
 import sys
 from scripts.core.progress import Board
@@ -89,7 +90,7 @@ def screen(master: int, pattern: str, text: str = "") -> str:
 
 def test_a_terminal_sees_it_change_and_keeps_the_lines_alone() -> None:
     master, slave = pty.openpty()
-    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "24", "PYTHONPATH": str(ROOT)}
+    env = {**TERMINAL, "COLUMNS": "100", "LINES": "24"}
     pipe = subprocess.PIPE
     with subprocess.Popen((sys.executable, "-c", RUN), stdin=pipe, stderr=slave, env=env, cwd=ROOT) as process:
         os.close(slave)
@@ -122,8 +123,7 @@ Console.show_cursor = signalled
 with interruptible(), working("working"):
     pass
 """
-    env = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run((sys.executable, "-c", run), stderr=slave, env=env, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run((sys.executable, "-c", run), stderr=slave, env=TERMINAL, cwd=ROOT, timeout=60, check=False)
     os.close(slave)
     text = os.read(master, 65536).decode()
     os.close(master)
@@ -134,8 +134,8 @@ with interruptible(), working("working"):
 def test_what_goes_on_is_seen_while_it_does() -> None:
     master, slave = pty.openpty()
     run = 'import sys\nfrom scripts.front.command import working\nwith working("looking"):\n    sys.stdin.read()\n'
-    argv, env = (sys.executable, "-c", run), {**os.environ, "TERM": "xterm"}
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=slave, env=env, cwd=ROOT) as process:
+    argv = (sys.executable, "-c", run)
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=slave, env=TERMINAL, cwd=ROOT) as process:
         os.close(slave)
         text = ""
         while "looking" not in text:  # the test's time limit is its deadline
@@ -150,22 +150,27 @@ def test_a_path_that_is_said_stays_whole_on_a_narrow_terminal() -> None:
     master, slave = pty.openpty()
     path = "/".join(["folder"] * 20)
     run = f'from scripts.front.command import say, working\nwith working("looking"):\n    say("see {path}")\n'
-    env = {**os.environ, "TERM": "xterm", "COLUMNS": "40"}
-    subprocess.run((sys.executable, "-c", run), stderr=slave, env=env, cwd=ROOT, check=True)
+    subprocess.run((sys.executable, "-c", run), stderr=slave, env={**TERMINAL, "COLUMNS": "40"}, cwd=ROOT, check=True)
     os.close(slave)
     text = os.read(master, 65536).decode()
     os.close(master)
     assert f"see {path}\r\n" in STEERING.sub("", text)
 
 
-def test_what_takes_no_time_is_not_seen() -> None:
-    """As what follows the last table of a task."""
+@pytest.mark.parametrize(
+    ("run", "of"),
+    [("pass", {}), ("time.sleep(0.3)", {"CI": "true"}), ("time.sleep(0.3)", {"PYTHONIOENCODING": "latin-1"})],
+    ids=["no time", "CI", "no UTF-8"],
+)
+def test_what_takes_no_time_or_cannot_be_watched_is_not_seen(run: str, of: dict[str, str]) -> None:
+    """The first as what follows the last table of a task."""
     master, slave = pty.openpty()
-    run = 'from scripts.front.command import working\nwith working("looking"):\n    pass\n'
-    subprocess.run((sys.executable, "-c", run), stderr=slave, env={**os.environ, "TERM": "xterm"}, cwd=ROOT, check=True)
+    run = f'import time\nfrom scripts.front.command import working\nwith working("looking"):\n    {run}\nprint()'
+    told = subprocess.run((sys.executable, "-c", run), stdout=slave, stderr=slave, env={**TERMINAL, **of}, cwd=ROOT)
     os.close(slave)
     text = os.read(master, 65536).decode()
     os.close(master)
+    assert told.returncode == 0
     assert STEERING.sub("", text).strip() == ""
 
 
