@@ -141,6 +141,18 @@ class TestZones:
         assert len(found["topologySpreadConstraints"]) == 2
 
 
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_spread_without_a_selector_counts_the_components_pods(component: str) -> None:
+    """It is what charts fill in that operators come from; Kubernetes counts no pod by a selector that is not there."""
+    own = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule"}
+    given = [{**own, "matchLabelKeys": ["pod-template-hash"]}, {**own, "topologyKey": "a", "labelSelector": {}}]
+    docs = render({component: {"topologySpreadConstraints": given}})
+    deployment = docs.one("Deployment", COMPONENTS[component])
+    first, second = pod(deployment)["topologySpreadConstraints"]
+    assert first == {**given[0], "labelSelector": deployment["spec"]["selector"]}
+    assert second == given[1]
+
+
 @pytest.mark.requirement("14.1")
 def test_one_component_s_affinity_does_not_leak_into_the_other() -> None:
     found = pods({**ZONES, "affinity": OTHER_AFFINITY})

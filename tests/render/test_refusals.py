@@ -40,6 +40,7 @@ COPY = {"backendRef": {"name": "b", "port": 80}}
 COST = "controller.kubernetes.io/pod-deletion-cost"
 RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 ALWAYS = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 RESIZE = {"resourceName": "cpu", "restartPolicy": "RestartContainer"}
 MANAGER_TLS = {"tls": {"enabled": True, "certManager": {"enabled": True}}}
 
@@ -487,8 +488,8 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         {},
     ),
     (
-        {"ingress": {"topologySpreadConstraints": [{**BY_ZONE, "matchLabelKeys": ["a"]}]}},
-        ("ingress.topologySpreadConstraints[0].matchLabelKeys", "labelSelector to be given"),
+        {"affinity": {"podAffinity": {PREFERRED: [{"weight": 1, "podAffinityTerm": {"topologyKey": "a"}}]}}},
+        (f"ingress.affinity.podAffinity.{PREFERRED}[0].podAffinityTerm.topologyKey", "labelSelector to be given"),
         {},
     ),
     (

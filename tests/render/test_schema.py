@@ -297,7 +297,7 @@ OF_KUBERNETES: list[tuple[str, Any]] = [
     ("affinity.nodeAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": []}),
     *(
         ("affinity.nodeAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}})
-        for term in (selector("exists"), selector("Gt", "1 2"))
+        for term in (selector("exists"), selector("Gt", "1 2"), {})  # by the last one no node is fit
     ),
     *(
         ("networkPolicy.ingress.from", [{"podSelector": expressions}])

@@ -208,7 +208,7 @@ def test_a_changed_route_rolls_the_pods_that_read_it_if_asked_to(own: str, roll:
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_global_placement_key_can_be_left_out(component: str) -> None:
     affinity: dict[str, Any] = {
-        "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}
+        "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "a", "labelSelector": {}}]}
     }
     placement: dict[str, Any] = {
         "nodeSelector": {"disk": "ssd"},

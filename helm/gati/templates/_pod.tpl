@@ -111,13 +111,18 @@ priorityClassName: {{ . | quote }}
 {{- $_ := set $anti "preferredDuringSchedulingIgnoredDuringExecution" $terms }}
 {{- $_ := set $affinity "podAntiAffinity" $anti }}
 {{- $zone := dict "maxSkew" 1 "topologyKey" $zones.zoneLabel "whenUnsatisfiable" $zones.whenUnsatisfiable }}
-{{- $zone = merge $zone (dict "labelSelector" $selector "matchLabelKeys" (list "pod-template-hash")) }}
-{{- $spread = append $spread $zone }}
+{{- $spread = append $spread (merge $zone (dict "matchLabelKeys" (list "pod-template-hash"))) }}
+{{- end }}
+{{- $counting := list }}
+{{- range $spread }}
+{{- /* Without a selector of its own it counts the component's pods; to Kubernetes it would count none. */}}
+{{- $own := dict "labelSelector" (dict "matchLabels" (include "gati.selectorLabels" $ | fromYaml)) }}
+{{- $counting = append $counting (hasKey . "labelSelector" | ternary . (merge $own .)) }}
 {{- end }}
 {{- include "gati.overlay" (list "affinity" $affinity) }}
 {{- $tolerations := concat ($global.tolerations | default list) (.values.tolerations | default list) }}
 {{- include "gati.under" (list "tolerations" $tolerations) }}
-{{- include "gati.under" (list "topologySpreadConstraints" $spread) }}
+{{- include "gati.under" (list "topologySpreadConstraints" $counting) }}
 {{- end }}
 
 {{/* The user's own containers under the chart's container security context, which their own overrides.

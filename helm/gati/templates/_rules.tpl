@@ -74,10 +74,8 @@ in which to look, none for any that has the field. WHEN and MUST are regular exp
 - [[], loadBalancerClass, ., type, LoadBalancer, to be LoadBalancer]
 - [[], loadBalancerSourceRanges, '"', type, LoadBalancer, to be LoadBalancer]
 - [[], localhostProfile, ., type, Localhost, to be Localhost]
-- [[], matchLabelKeys, '"', labelSelector, ., to be given]
 - [[], minAvailable, ., maxUnavailable, ^$, to be empty]
 - [[], minDomains, ., whenUnsatisfiable, DoNotSchedule, to be DoNotSchedule]
-- [[], mismatchLabelKeys, '"', labelSelector, ., to be given]
 - [[], recursiveReadOnly, Enabled|IfPossible, mountPropagation, '^(None)?$', to be None]
 - [[], recursiveReadOnly, Enabled|IfPossible, readOnly, "true", to be true]
 - [[], restartPolicyRules, "{", restartPolicy, ., to be given]
@@ -117,6 +115,7 @@ in which to look, none for any that has the field. WHEN and MUST are regular exp
 - [[metricRelabelings, relabelings], action, '(?i)^label(drop|keep)$', targetLabel, ^$, to be left out]
 - [[metricRelabelings, relabelings], action, '(?i)^(replace|hashmod|lowercase|uppercase|keepequal|dropequal|)$',
    targetLabel, ., to be given]
+- [[podAffinityTerm, requiredDuringSchedulingIgnoredDuringExecution], topologyKey, ., labelSelector, ., to be given]
 - [[readinessProbe], terminationGracePeriodSeconds, ., terminationGracePeriodSeconds, ^$, to be left out]
 - [[resourceFieldRef], resource, cpu$, divisor, '^(0|1m?)?$', to be 1 or 1m]
 - [[resourceFieldRef], resource, memory|storage|huge, divisor, '^(0|1(k|[MGTPE]|[KMGTPE]i)?)?$', to be 1 of a unit]
