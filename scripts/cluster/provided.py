@@ -53,7 +53,8 @@ def _bind(api: Api, folder: Path, others: frozenset[str]) -> None:
     held = {one["spec"].get("storageClassName") for one in volumes if one not in ours}  # of volumes made by hand
     for claim in api.list("PersistentVolumeClaim"):
         spec = claim["spec"]
-        if spec.get("storageClassName") not in {None, "", *others, *held} and not spec.get("volumeName"):
+        ours_to_give = spec.get("storageClassName") not in {None, "", *others, *held} and not spec.get("volumeName")
+        if ours_to_give and spec.get("volumeMode") != "Block":  # a folder is no device
             name = f"{_PREFIX}{claim['metadata']['uid']}"
             place = folder / name
             place.mkdir(parents=True, exist_ok=True)

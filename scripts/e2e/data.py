@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from scripts.e2e.report import Journal
 
 _FILE = ".gati-e2e"
 _DEADLINE = 90.0
+_DEVICES = "volumeDevices"  # of a container that has a volume without files
 _WRITE = f"import sys; open('/data/{_FILE}', 'w').write(sys.argv[1])"
 _READ = f"import os; p = '/data/{_FILE}'; print(open(p).read() if os.path.exists(p) else '')"
 
@@ -47,15 +48,24 @@ class Data:
             return
         with journal.step("data is written into every volume"):
             lab.await_ready(namespace)
-            for place in self._places():
+            places, pods = list(self._places()), lab.pods(namespace)
+            devices = [pod["metadata"]["name"] for pod in pods for one in pod["spec"]["containers"] if _DEVICES in one]
+            first = {(place.claim, place.path): place for place in reversed(places)}
+            for place in sorted(first.values(), key=places.index):
+                if not lab.own and self._modes(place) == ["ReadWriteOncePod"]:  # a kubelet gives it to no second one
+                    journal.skip(f"that data stays at {place}, which one pod alone may have (ReadWriteOncePod)")
+                    continue
                 token = secrets.token_hex(8)
                 self._run(place, _WRITE, token)
                 self._written[place] = token
-            pods = [claim for claim in lab.found.claims if not claim.startswith("PersistentVolumeClaim/")]
-            demand(bool(self._written or not pods), "no pod mounts a claim", found=", ".join(pods))
-            if not self._written:  # a claim by itself may be a Job's
+            of_pods = [claim for claim in lab.found.claims if not claim.startswith("PersistentVolumeClaim/")]
+            demand(bool(places or devices or not of_pods), "no pod mounts a claim", found=", ".join(of_pods))
+            if devices:
+                journal.skip(f"that data stays on the devices of {', '.join(devices)}, which have no files")
+            elif not places:  # a claim by itself may be a Job's
                 journal.skip(f"that data stays: no pod that runs all the time mounts {', '.join(lab.found.claims)}")
             journal.detail(", ".join(map(str, self._written)))
+            self._demand_attached(places)
 
     def demand_there(self, what: str) -> None:
         """The data is there after `what`. Raises Broken with the pods that do not find it."""
@@ -121,14 +131,29 @@ class Data:
                 if _same(place, before) and place.node != node:
                     demand(self._run(place, _READ) == token, f"data is lost with node {node}", found=str(place))
 
+    def _demand_attached(self, places: Iterable[Place]) -> None:
+        """No claim that can be on one node is on several: those of a cluster of ours would let it, and no cloud."""
+        nodes: dict[str, set[str]] = {}
+        for place in places if self._lab.own else ():
+            if self._modes(place) == ["ReadWriteOnce"]:
+                nodes.setdefault(place.claim, set()).add(place.node)
+        for claim, on in nodes.items():
+            told = "pods on one node, or ReadWriteMany: elsewhere the others wait for the volume", ", ".join(sorted(on))
+            demand(len(on) == 1, f"claim {claim} is ReadWriteOnce, and pods on {len(on)} nodes have it", *told)
+
     def _bound(self, place: Place) -> bool:
-        claim = self._lab.api.get("PersistentVolumeClaim", place.claim, self._namespace) or {}
-        volume = self._lab.api.get("PersistentVolume", claim.get("spec", {}).get("volumeName", "")) or {}
+        volume = self._lab.api.get("PersistentVolume", self._claim(place).get("volumeName", "")) or {}
         return bool(volume.get("spec", {}).get("nodeAffinity"))
 
+    def _modes(self, place: Place) -> list[str]:
+        return [*self._claim(place).get("accessModes", ())]
+
+    def _claim(self, place: Place) -> Object:
+        live = self._lab.api.get("PersistentVolumeClaim", place.claim, self._namespace) or {}
+        return dict(live.get("spec", {}))
+
     def _places(self) -> Iterator[Place]:
-        """Where the pods that are there keep data, one for each claim and path."""
-        seen: set[tuple[str, str]] = set()
+        """Where the containers that are there keep data."""
         for pod in self._lab.pods(self._namespace):
             spec = pod["spec"]
             if "nodeName" not in spec:
@@ -141,8 +166,7 @@ class Data:
             for container in spec["containers"]:
                 for mount in container.get("volumeMounts") or ():
                     claim = claims.get(mount["name"], "")
-                    if claim and not mount.get("readOnly") and (claim, mount["mountPath"]) not in seen:
-                        seen.add((claim, mount["mountPath"]))
+                    if claim and not mount.get("readOnly"):
                         place = (pod["metadata"]["name"], container["name"], mount["mountPath"])
                         yield Place(*place, claim, mount.get("subPath", ""), spec["nodeName"])
 

@@ -138,6 +138,48 @@ def test_a_release_that_keeps_data_no_more_is_told(world: World) -> None:
         data.demand_there("the upgrade")
 
 
+def claim(*modes: str) -> Object:
+    return {
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data-db-0"},
+        "spec": {"volumeName": "disk", "accessModes": [*modes]},
+    }
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_volume_that_one_pod_alone_may_have_is_looked_at_where_the_kubelet_lets_a_second_one(
+    world: World, own: bool
+) -> None:
+    """It does where the volume is a folder of the node's, as on a cluster of ours."""
+    world.items.append(claim("ReadWriteOncePod"))
+    told = journal()
+    Data(Given(world, found=CLAIMS, own=own), told, "shop").demand_there("the upgrade")
+    assert ["ReadWriteOncePod" in line for line in told.skipped] == ([] if own else [True])
+    assert (len(told.steps), bool(told.steps[0].detail)) == ((2, True) if own else (1, False))
+
+
+@pytest.mark.parametrize(
+    ("mode", "own", "wrong"),
+    [("ReadWriteOnce", True, True), ("ReadWriteMany", True, False), ("ReadWriteOnce", False, False)],
+)
+def test_a_claim_of_one_node_is_not_on_two(world: World, mode: str, own: bool, wrong: bool) -> None:
+    """On a cluster of ours every node has the folder; a cloud would have kept the second pod waiting."""
+    world.items += [claim(mode), member("db-1", "two")]
+    if wrong:
+        with pytest.raises(Broken, match="claim data-db-0 is ReadWriteOnce, and pods on 2 nodes have it"):
+            Data(Given(world, found=CLAIMS, own=own), journal(), "shop")
+    else:
+        Data(Given(world, found=CLAIMS, own=own), journal(), "shop")
+
+
+def test_a_volume_without_files_is_said(world: World) -> None:
+    container: Object = {"name": "db", "volumeDevices": [{"name": "data", "devicePath": "/dev/disk"}]}
+    world.items[0]["spec"]["containers"] = [container]
+    told = journal()
+    Data(Given(world, found=CLAIMS), told, "shop").demand_there("the upgrade")
+    assert told.skipped == ["that data stays on the devices of db-0, which have no files"]
+
+
 def test_what_cannot_be_written_says_what_was_said(world: World, tmp_path: Path) -> None:
     (tmp_path / "data-db-0").mkdir()
     (tmp_path / "data-db-0" / ".gati-e2e").mkdir()
