@@ -30,7 +30,7 @@ from scripts.e2e.control import Control
 from scripts.e2e.discover import NOTHING, Found
 from scripts.e2e.k6 import KINDS, LoadEnded, load
 from scripts.e2e.ledger import ENOUGH, LATENCY, Ledger
-from scripts.e2e.outside import Outside, asked, connects
+from scripts.e2e.outside import Outside, asked, connects, speaks_tls
 from scripts.e2e.recording import Recording, record
 from scripts.e2e.report import Broken, CutShort, Journal, LoadFailed, Unproven, Untested
 from scripts.e2e.subject import Question, Subject, answer
@@ -712,11 +712,12 @@ class Lab:
         return self.question
 
     def _settle_health(self, question: Question, places: Sequence[str]) -> None:
-        """Connect alone to a server of gRPC that says that it does not tell its health; it stays so."""
+        """Connect alone to a server of gRPC that says that it tells no health, or speaks TLS alone; it stays so."""
         results = self.folder / f"health-{secrets.token_hex(3)}.requests.jsonl"
         with load(self.tools.k6, self.runner, places, results, question=question, kinds=["new"], rate=LIGHT) as asking:
             said = asking.requests()[0]
         unknown = "Unimplemented" in said.error and "HTTP status" not in said.error  # which is a proxy's word
+        unknown = unknown or (said.failed and speaks_tls(places[0]))
         if unknown or not said.failed:
             protocol = question.otherwise if unknown else question.protocol
             self.found = replace(self.found, question=replace(question, protocol=protocol, otherwise=""))

@@ -181,6 +181,7 @@ def judge(
     rate: int = RATE,
     control: Sequence[Request] | None = None,
     asked: Sequence[str] = (),
+    twin: str = "",
     latency: float = LATENCY,
     cut: Sequence[Request] = (),
 ) -> Ledger:
@@ -189,10 +190,10 @@ def judge(
     Changes until `since` tell what there was at the beginning: they are the cause of nothing. What ended before the
     load had `settled` says nothing but that it was lost, and not even that where the machine is to blame. `begun` is
     when what is under test began. `control` are the requests of the control meanwhile, sent `rate` a second of each
-    kind. `cut` are those that were under way when the load was ended.
+    kind. `cut` are those that were under way when the load was ended. `twin` is asked in place of `service`, if any.
     """
     ordered = sorted(requests, key=lambda request: request.at)
-    events = timeline(changes)
+    events = timeline(changes, twin, service)
     begin, end = (ordered[0].at, max(request.end for request in ordered)) if ordered else (0.0, 0.0)
     early, late = list[Request](), list[Request]()
     for request in ordered:

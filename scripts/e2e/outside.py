@@ -21,6 +21,7 @@ from scripts.core.waiting import repeated
 
 _LOOK = 0.3  # seconds between two looks at the Service
 _AGREE_DEADLINE = 20.0
+_TLS_DEADLINE = 5.0
 _LARGEST = 1 << 20  # bytes of an answer that are read
 ANEW = "made anew"  # a Service whose address is another one now, than clients have
 _NOBODY = {"gati-e2e/nobody": "the-service-is-gone"}
@@ -175,4 +176,20 @@ def connects(place: str) -> bool:
     host, _, port = place.rpartition(":")
     with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=2):
         return True
+    return False
+
+
+def certificate(url: str) -> str:
+    """The certificate that an https server shows, as PEM. Raises ClusterError where nobody answers."""
+    parts = urlsplit(url)
+    try:
+        return ssl.get_server_certificate((str(parts.hostname), parts.port or 443), timeout=_TLS_DEADLINE)
+    except OSError as error:
+        raise ClusterError(f"{url} shows no certificate", found=str(error)) from error
+
+
+def speaks_tls(place: str) -> bool:
+    """Whether an "address:port" shows a certificate."""
+    with contextlib.suppress(ClusterError):
+        return bool(certificate(f"https://{place}"))
     return False

@@ -115,6 +115,7 @@ def record(
                 rate=rate,
                 control=_meanwhile(control, requests),
                 asked=outside.asked if outside else (),
+                twin=outside.name if outside else "",
                 latency=latency,
                 cut=running.cut,
             )

@@ -7,7 +7,6 @@ import functools
 import math
 import re
 import signal
-import ssl
 from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -41,7 +40,6 @@ from scripts.rollout.rollout import Revision, Rollout, RolloutFailed, Target
 _NATIVE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 _ENFORCED = "pod-security.kubernetes.io/enforce"
 _EMPTY = re.compile(r"<nil>|%!\w?\(.*")  # what templates write for what is not there or of another kind
-_TLS_DEADLINE = 5.0
 _PLACINGS = 3  # of a pod, for another scenario's may take the room that was seen
 _ENDING_DEADLINE = 30.0  # of pods that end, and of the nodes that hear of it
 
@@ -237,14 +235,19 @@ def demand_deployed(revision: Revision, chart: Published) -> None:
 
 
 def demand_images(lab: Lab, namespace: str, version: str) -> None:
-    """Every pod with an image of ours runs its {version}; where none of ours is used, some pod does, if any."""
+    """Every pod with an image of ours runs its {version}; where none of ours is used, some pod does, if any.
+
+    So it is where a partition keeps pods at the revision before.
+    """
     replace_by_hand(lab, silent, namespace)
     images = {container["image"] for pod in lab.pods(namespace) for container in pod["spec"]["containers"]}
+    live = (lab.api.get(*kind_and_name(name), namespace) or {"spec": {}} for name in lab.found.workloads)
+    parted = any((one["spec"].get("updateStrategy") or {}).get("rollingUpdate", {}).get("partition") for one in live)
     ours = {image for image in images if image.startswith(f"{lab.images}/")}
     tags = lab.subject.tags(version)
     names = [image.rpartition("/")[2] for image in ours or images]
     right = [not tags.isdisjoint((name, name.rpartition(":")[2])) for name in names]
-    done = all(right) if ours else any(right) or not images
+    done = all(right) if ours and not parted else any(right) or not images
     told = "a pod runs another image", " or ".join(sorted(tags)), ", ".join(sorted(images))
     demand(done or not lab.subject.versioned, *told)
 
@@ -424,15 +427,6 @@ def nudge_kubelets(lab: Lab, namespace: str) -> None:
     note = {"metadata": {"annotations": {"gati-e2e/looked-at": datetime.now(UTC).isoformat()}}}
     for pod in lab.pods(namespace):
         lab.api.patch("Pod", pod["metadata"]["name"], namespace, note)
-
-
-def certificate(url: str) -> str:
-    """The certificate that an https server shows, as PEM. Raises ClusterError where nobody answers."""
-    parts = urlsplit(url)
-    try:
-        return ssl.get_server_certificate((str(parts.hostname), parts.port or 443), timeout=_TLS_DEADLINE)
-    except OSError as error:
-        raise ClusterError(f"{url} shows no certificate", found=str(error)) from error
 
 
 def is_native(item: Object) -> bool:

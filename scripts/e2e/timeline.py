@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from scripts.cluster.objects import labels_of
 from scripts.cluster.watch import Change
 
 WATCHED = ("Pod", "EndpointSlice", "Event")  # the kinds that a timeline is made of
@@ -35,10 +36,11 @@ HOOK_FAILED = "its preStop hook failed"
 _SIGKILL = {"exitCode": 137, "reason": "Error"}  # of a container that this signal ended, and not for its memory
 
 
-def timeline(changes: Iterable[Change]) -> tuple[Event, ...]:
+def timeline(changes: Iterable[Change], twin: str = "", of: str = "") -> tuple[Event, ...]:
     """What happened to pods and to their places behind Services, out of the objects as they were seen, of any kind.
 
-    The state of what was there when the watch began is told as events of that time.
+    The state of what was there when the watch began is told as events of that time. Where a `twin` is asked in place of
+    the Service `of`, that has its places: those of the one port that is asked.
     """
     events: list[Event] = []
     pods: dict[str, set[str]] = {}
@@ -47,7 +49,9 @@ def timeline(changes: Iterable[Change]) -> tuple[Event, ...]:
         if change.object["kind"] == "Pod":
             events += _pod_events(change, pods)
         elif change.object["kind"] == "EndpointSlice":
-            events += _endpoint_events(change, places)
+            service = labels_of(change.object).get("kubernetes.io/service-name", "")
+            if not twin or service != of:
+                events += _endpoint_events(change, places, of if service == twin else service)
         elif change.object.get("reason") == "FailedPreStopHook" and change.type == "ADDED":
             events.append(Event(change.at, change.object["involvedObject"]["name"], HOOK_FAILED))
     return tuple(sorted(events, key=lambda event: event.at))
@@ -88,9 +92,8 @@ def _in_order(states: Iterable[str]) -> list[str]:
     return sorted(states, key=lambda state: next(i for i, known in enumerate(order) if state.startswith(known)))
 
 
-def _endpoint_events(change: Change, known: dict[str, dict[str, str]]) -> Iterator[Event]:
+def _endpoint_events(change: Change, known: dict[str, dict[str, str]], service: str) -> Iterator[Event]:
     meta = change.object["metadata"]
-    service = meta.get("labels", {}).get("kubernetes.io/service-name", "")
     now: dict[str, str] = {}
     led = change.object.get("ports", True)  # none where pods know no port by the name to which the Service leads
     for endpoint in change.object.get("endpoints") or () if change.type != "DELETED" else ():

@@ -373,7 +373,7 @@ def test_the_step_in_which_requests_are_lost_is_the_last(
     def load(*_: object, question: Question, **__: object) -> Iterator[Load]:
         yield Load(statuses[question.service])
 
-    outside = SimpleNamespace(asked=(), followed=contextlib.nullcontext)
+    outside = SimpleNamespace(asked=(), name="gati-e2e-web", followed=contextlib.nullcontext)
     monkeypatch.setattr("scripts.e2e.recording.load", load)
     monkeypatch.setattr(Lab, "open", lambda *_, **__: (outside, ["http://node"]))
     front_asks, back_asks = (Question(name, "", "http", "/") for name in statuses)
@@ -425,17 +425,23 @@ def test_a_path_and_a_status_that_are_not_told_are_found(
 
 
 @pytest.mark.parametrize(
-    ("error", "protocol", "otherwise"),
+    ("error", "tls", "protocol", "otherwise"),
     [
-        ("status Unimplemented: unknown service grpc.health.v1.Health", "tcp", ""),
-        ("", "grpc", ""),
-        ("status Unimplemented: unexpected HTTP status code received from server: 404 (Not Found)", "grpc", "tcp"),
-        ("status Unavailable: connection refused", "grpc", "tcp"),
+        ("status Unimplemented: unknown service grpc.health.v1.Health", False, "tcp", ""),
+        ("", False, "grpc", ""),
+        (
+            "status Unimplemented: unexpected HTTP status code received from server: 404 (Not Found)",
+            False,
+            "grpc",
+            "tcp",
+        ),
+        ("status Unavailable: connection refused", False, "grpc", "tcp"),
+        ("status Unavailable: error reading server preface: EOF", True, "tcp", ""),
     ],
-    ids=["it tells none", "it tells it", "a proxy's word", "nobody knows yet"],
+    ids=["it tells none", "it tells it", "a proxy's word", "nobody knows yet", "it asks for TLS"],
 )
 def test_a_server_that_tells_no_health_is_connected_to(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: str, protocol: str, otherwise: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: str, tls: bool, protocol: str, otherwise: str
 ) -> None:
     @contextlib.contextmanager
     def load(_: Path, __: Runner, targets: list[str], ___: Path, **more: Any) -> Iterator[Any]:
@@ -448,6 +454,7 @@ def test_a_server_that_tells_no_health_is_connected_to(
     monkeypatch.setattr("scripts.e2e.lab.load", load)
     monkeypatch.setattr("scripts.e2e.lab.Outside", lambda *_, **__: outside)
     monkeypatch.setattr("scripts.e2e.lab.connects", lambda _: True)
+    monkeypatch.setattr("scripts.e2e.lab.speaks_tls", lambda _: tls)
     question = Question("web", protocol="grpc", otherwise="tcp")
     made = replace(lab(Cluster(Node=[node("w")])), found=replace(FOUND, question=question), folder=tmp_path)
     for _ in range(2):

@@ -254,6 +254,21 @@ def test_pods_that_do_not_know_the_port_by_its_new_name_are_not_led_to() -> None
     assert why([endpoints(1, a="ready"), known]) == UNEXPLAINED
 
 
+def test_of_several_ports_the_one_that_is_asked_counts() -> None:
+    """The Service itself goes on leading to the pods before, by its other port; the twin has the one alone."""
+    real, twin = endpoints(1, a="ready"), endpoints(1, "asked-outside", a="ready")
+    lost = endpoints(19, "asked-outside", a="ready")
+    lost.object["ports"] = None
+    found = judge(
+        [request(20.0, status=0, error="refused")], [real, twin, lost], SERVICE, twin="asked-outside", enough=1
+    )
+    (told,) = found.incidents[0].causes
+    assert told.endswith(
+        "no pod was ready behind gati-outside from 00:00:19.0 on: the last one, a, was led to by no port"
+    )
+    assert {event.service for event in found.events} == {SERVICE}
+
+
 def test_a_time_without_any_ready_pod_that_has_not_ended() -> None:
     assert "no pod was ready behind gati-outside from 00:00:19.0 on" in why([endpoints(1, a="ready"), endpoints(19)])
 

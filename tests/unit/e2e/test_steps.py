@@ -51,6 +51,26 @@ def test_the_pods_run_the_version_that_was_asked_for(value: str, images: list[st
             demand_images(cast("Any", lab), "shop", "2")
 
 
+def test_the_pods_that_a_partition_keeps_stay_what_they_were() -> None:
+    def kept(number: int, image: str, revision: str) -> Object:
+        meta = {"name": f"web-{number}", "namespace": "shop", "labels": {"controller-revision-hash": revision}}
+        return {"kind": "Pod", "metadata": meta, "spec": {"containers": [{"image": f"here/web:{image}"}]}}
+
+    rolling = {"rollingUpdate": {"partition": 1}}
+    owner: Object = {"kind": "StatefulSet", "metadata": {"name": "web", "namespace": "shop", "uid": "w"}}
+    owner |= {"spec": {"updateStrategy": rolling}, "status": {"updateRevision": "new"}}
+    found = web(workloads=("StatefulSet/web",))
+    versioned = Subject("web", values={"tag": "{version}"})
+    lab = Given(World(owner, kept(0, "1", "old"), kept(1, "2", "new")), found=found, subject=versioned)
+    demand_images(lab, "shop", "2")
+    for world in (
+        World(owner, kept(0, "1", "old"), kept(1, "1", "new")),
+        World(kept(0, "1", "old"), kept(1, "2", "new")),
+    ):
+        with pytest.raises(ClusterError, match="a pod runs another image"):
+            demand_images(Given(world, found=found, subject=versioned), "shop", "2")
+
+
 @pytest.mark.parametrize("value", ["<nil>", "%!s(int=5)", "%!d(<nil>)"])
 def test_notes_that_name_what_has_no_value(value: str) -> None:
     revision = SimpleNamespace(notes=f"web is in shop, {value}")
