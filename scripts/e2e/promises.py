@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.chart.manifests import Document, nodes
 from scripts.chart.pods import PULL_SECRETS, pod_template, referred, selects
-from scripts.cluster.objects import Object, conditions, is_passing, labels_of, open_ports, release_of
+from scripts.cluster.objects import Object, conditions, counts, is_passing, labels_of, open_ports, release_of
 from scripts.core.errors import ApiError, ClusterError, ConfigError
 from scripts.e2e.discover import ROUTES, WORKLOADS, ends_of_ingress, probe_of, protocol_of, routed
 from scripts.e2e.lab import Lab, kind_and_name
@@ -21,7 +21,10 @@ from scripts.e2e.subject import answer
 
 _READING = frozenset({"get", "list", "watch"})
 _BINDINGS = ("RoleBinding", "ClusterRoleBinding")
-_METRICS_API = "metrics.k8s.io"
+# Whom the controller of an HPA asks, by the type of a metric.
+_METRICS = {"Resource": "metrics.k8s.io", "ContainerResource": "metrics.k8s.io", "External": "external.metrics.k8s.io"}
+_CUSTOM_METRICS = "custom.metrics.k8s.io"
+_PLACE = ("nodeSelector", "affinity", "tolerations")
 _SEVERAL = 2  # pods from which on a budget has something to guard
 _COMPONENT, _INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
 _VERSION, _UNFIT = "app.kubernetes.io/version", re.compile(r"[^\w.-]")  # what a label cannot have
@@ -29,7 +32,7 @@ _SELECTING = frozenset({"Service", "NetworkPolicy", "PodDisruptionBudget", *WORK
 _SYNC_DEADLINE = 40.0  # seconds for a controller to have looked at what is new; an HPA is looked at every 15
 # Where a chart's notes say how to reach a Service: by its name in the cluster, or by `kubectl port-forward`.
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+[a-z])?(?::(\d+))?")
-_FORWARDED = re.compile(r"\b(?:services?|svc)/([a-z][a-z0-9-]*)(?:\s+\d*:(\d+))?")
+_FORWARDED = re.compile(r"(?<![\w./-])(?:services?|svc)/([a-z][a-z0-9-]*)(?:\s+\d*:(\d+))?")
 _IN_NAMESPACE = re.compile(r"(?:--namespace|-n)[ =]([a-z0-9-]+)")
 # The words of appProtocol for what a probe asks by.
 _SPOKEN = {"http": ("http", "ws", "h2c"), "https": ("https", "wss"), "grpc": ("grpc", "h2c", "http2")}
@@ -72,6 +75,17 @@ def passing_pods(documents: Iterable[Document]) -> list[Object]:
     passing = (one for one in documents if one.hook or one.kind in ("Job", "CronJob"))
     found = ((one.name, pod_template(one.kind, one.data)) for one in passing)
     return [{**pod, "metadata": {"name": name, **(pod.get("metadata") or {})}} for name, pod in found if pod]
+
+
+def nowhere(lab: Lab, namespace: str) -> Iterator[str]:
+    """The DaemonSets that no node takes, and what they ask of one. Raises Broken where clients are to be answered."""
+    for workload in (name for name in lab.found.workloads if name.startswith("DaemonSet/")):
+        live = lab.api.get(*kind_and_name(workload), namespace)
+        if live is None or counts(live).wanted:
+            continue
+        asked = {key: value for key, value in live["spec"]["template"]["spec"].items() if key in _PLACE}
+        demand(workload not in lab.found.behind, f"no node takes a pod of {workload}", found=str(asked))
+        yield f"that {workload} runs, for no node is what it asks for: {asked}"
 
 
 def goes_on(lab: Lab, job: str, namespace: str) -> bool:
@@ -227,7 +241,8 @@ def _misspoken(service: Document, pods: Sequence[Object]) -> Iterator[str]:
     """The ports of which a Service tells meshes and gateways another protocol than pods are asked by."""
     for port in service.spec.get("ports") or ():
         probe = probe_of(pods, port.get("targetPort", port["port"]))
-        said, spoken = str(port.get("appProtocol") or ""), protocol_of(port, probe)
+        named = "https" if port.get("name") == "https" else ""  # other names are other people's, too
+        said, spoken = str(port.get("appProtocol") or named), protocol_of(port, probe)
         if said and probe.keys() & {"httpGet", "grpc"} and said.rpartition("/")[2] not in _SPOKEN[spoken]:
             yield f"{service.label} says that port {port['port']} speaks {said}, and its pods are asked by {spoken}"
 
@@ -379,14 +394,19 @@ def scalers_work(lab: Lab, namespace: str) -> str:
         demand(
             live is not None, f"HPA {name} scales nothing", "a target that exists", f"{target['kind']} {target['name']}"
         )
-        shares = (metric["resource"] for metric in spec.get("metrics", ()) if metric["type"] == "Resource")
-        wanted = {share["name"] for share in shares if share["target"]["type"] == "Utilization"}
         template = ((live or {}).get("spec") or {}).get("template") or {}  # a custom resource may have none
-        for container in (template.get("spec") or {}).get("containers") or ():
-            resources = container.get("resources", {})  # a limit alone is the request of the pod
-            lacking = wanted - resources.get("requests", {}).keys() - resources.get("limits", {}).keys()
-            asked = f"a request of {', '.join(sorted(wanted))}", f"no request of {', '.join(sorted(lacking))}"
-            demand(not lacking, f"HPA {name} cannot measure container {container['name']}", *asked)
+        containers = (template.get("spec") or {}).get("containers") or ()
+        asked = {_METRICS.get(metric["type"], _CUSTOM_METRICS) for metric in spec.get("metrics", ())}
+        for metric in spec.get("metrics", ()):
+            share = metric.get("resource") or metric.get("containerResource") or {}
+            of = share.get("container")
+            measured = [one for one in containers if of in (None, one["name"])]
+            demand(bool(measured or not containers), f"HPA {name} measures container {of}, which is not there")
+            for container in measured if share.get("target", {}).get("type") == "Utilization" else ():
+                resources = container.get("resources", {})  # a limit alone is the request of the pod
+                amounts = {*resources.get("requests", ()), *resources.get("limits", ())}
+                what = f"HPA {name} cannot measure container {container['name']}"
+                demand(share["name"] in amounts, what, f"a request of {share['name']}", f"no requests.{share['name']}")
         seen = lab.api.observe(
             lambda name=name: conditions(lab.api.get("HorizontalPodAutoscaler", name, namespace) or {}),  # type: ignore[misc]
             lambda seen: "AbleToScale" in seen,
@@ -394,12 +414,12 @@ def scalers_work(lab: Lab, namespace: str) -> str:
             deadline=_SYNC_DEADLINE,
             told=", ".join,
         )
-        measured = any(kind.group == _METRICS_API for kind in lab.api.kinds())
+        unknown = sorted(asked - {kind.group for kind in lab.api.kinds()})
         for kind, told_of in (("AbleToScale", "is not able to scale"), ("ScalingActive", "does not scale")):
             said = seen.get(kind, {"status": "Unknown"})
-            holds = said["status"] == "True" or (kind == "ScalingActive" and not measured)
+            holds = said["status"] == "True" or (kind == "ScalingActive" and bool(unknown))
             demand(holds, f"HPA {name} {told_of}", found=f"{said.get('reason')}: {said.get('message')}")
-        told.append(f"HPA {name}" + ("" if measured else " (the cluster has no metrics)"))
+        told.append(f"HPA {name}" + (f" (the cluster has no {', '.join(unknown)})" if unknown else ""))
     return ", ".join(told) or "no HPA"
 
 
@@ -449,6 +469,9 @@ def budgets_work(lab: Lab, namespace: str) -> str:
         alone = len(owners) == 1 or not lab.subject.careful
         demand(alone, f"PDB {name} guards pods of several workloads", "one", ", ".join(sorted(owners)))
         allowed, least = seen.get("disruptionsAllowed", 0), "at least one pod may go while all are well"
+        if not allowed and expected < _SEVERAL and not lab.subject.careful:  # who says so wants to be asked before
+            told.append(f"PDB {name} blocks the drain of the one pod of {', '.join(owners)}")
+            continue
         demand(allowed > 0, f"PDB {name} blocks every drain", least, f"{allowed} of {expected}")
         freed = not lab.subject.careful or budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow"
         demand(freed, f"PDB {name} keeps pods that are not ready on their node", "AlwaysAllow")

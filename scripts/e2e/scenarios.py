@@ -17,6 +17,7 @@ from scripts.e2e import metrics, pods, promises, steps
 from scripts.e2e.data import Data
 from scripts.e2e.k6 import KINDS
 from scripts.e2e.lab import LIGHT, Lab, Published, kind_and_name
+from scripts.e2e.outside import certificate
 from scripts.e2e.promises import demand
 from scripts.e2e.report import Journal, Untested
 from scripts.e2e.timeline import fewest_ready
@@ -98,6 +99,8 @@ def _install(lab: Lab, journal: Journal, values: str) -> None:
         with journal.step(f"{values}: every pod is ready"):
             ready = lab.await_ready(objects)
             journal.detail(", ".join(f"{number} {name}" for name, number in ready.items()))
+            for what in promises.nowhere(lab, objects):
+                journal.skip(what)
         if "apart" in changes:
             with journal.step(f"{values}: pods are put where the values ask for"):
                 pods.placed(lab.pods(objects, lab.front()), lab.subject.placement)
@@ -285,6 +288,8 @@ def changes(lab: Lab, journal: Journal) -> None:
         if "tls" in known:
             lab.make_certificate(namespace)
             change("TLS, while the plain port stays", "tls")
+            look = "TLS: selectors select, and lead to open ports"
+            journal.look(look, promises.selected, lab, namespace, namespace)
     if "tls" in known:
         _over_https(lab, journal, rollout, change, kinds)
 
@@ -320,11 +325,11 @@ def _over_https(
         what = "TLS: pods say what they need, with what TLS gives them"
         journal.look(what, pods.needs_are_said, lab.pods(namespace))
         with journal.step("TLS: a new certificate is followed, and replaces no pod"):
-            there, before = steps.pod_uids(lab, namespace), {steps.certificate(target) for target in targets}
+            there, before = steps.pod_uids(lab, namespace), {certificate(target) for target in targets}
             lab.make_certificate(namespace)
             steps.nudge_kubelets(lab, namespace)
             lab.api.wait(
-                lambda: not before & {steps.certificate(target) for target in targets},
+                lambda: not before & {certificate(target) for target in targets},
                 what="the new certificate to be served",
                 deadline=min(_ROUTES_DEADLINE, lab.deadline),
                 state=lambda: pods.stale_mounts(lab.pods(namespace)),
@@ -469,9 +474,11 @@ def helms(lab: Lab, journal: Journal) -> None:
                 lab.await_settled(namespace)
                 journal.detail(steps.demand_same(before, steps.taken(lab, namespace)))
             with journal.step(f"helm {first[1]} upgrades again"):
-                maker.upgrade(lab.target(namespace, image="2"))
+                target = lab.target(namespace, image="2")
+                maker.upgrade(target)
                 lab.await_settled(namespace)
-                journal.detail(steps.demand_same(after, steps.taken(lab, namespace)))
+                drawn = () if lab.subject.careful else lab.drawn(target, namespace)
+                journal.detail(steps.demand_same(after, steps.taken(lab, namespace), drawn=drawn))
         lab.forget(namespace)
 
 

@@ -431,6 +431,7 @@ class _Reading:
                 if container.get("started"):  # by then its startup probe had passed
                     said = [message for message in said if not message.startswith("Startup")]
                 why = [first_line(said[-1]) if said else "no probe has passed yet", *_seldom(pod, container["name"])]
+                why += _nameless(pod["spec"])
                 label = f"{'init ' if container in beside else ''}container {container['name']}"
                 text = f"{label} runs and is not ready: {'; '.join(why)}"
                 yield self._of_pod("readiness", pod, text, ENDLESS, container=container["name"])
@@ -734,6 +735,15 @@ def _seldom(pod: Object, name: str) -> Iterator[str]:
         if period * times >= _SELDOM:
             again = f", and has to pass {times} times (successThreshold)" if times > 1 else ""
             yield f"its {kind} asks every {period} s{again}"
+
+
+def _nameless(spec: Object) -> Iterator[str]:
+    """What keeps a pod from finding Services by their names."""
+    policy = spec.get("dnsPolicy", "ClusterFirst")
+    if policy == "ClusterFirst" and spec.get("hostNetwork"):
+        yield "on the node's network it finds no Service by its name without dnsPolicy: ClusterFirstWithHostNet"
+    elif policy in ("Default", "None"):
+        yield f"with dnsPolicy: {policy} it asks another server than the cluster's for names"
 
 
 def _hook_name(item: Object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -363,6 +364,7 @@ def test_a_route_leads_to_a_service_of_the_release(ref: dict[str, Any], wrong: s
         ("http://web.space.svc:80\nkubectl -n space port-forward svc/web 8080:80", ""),
         ("kubectl --namespace=elsewhere port-forward service/other 8080:81 and db.elsewhere.svc:5432", ""),
         ("kubectl port-forward svc/$NAME 8080:80", ""),
+        ("https://kubernetes.io/docs/tutorials/services/source-ip/ and https://example.com/service/door", ""),
         ("http://web.space.svc.cluster.local:81/", "port 81 of Service web"),
         ("kubectl --namespace space port-forward service/web :8080", "port 8080 of Service web"),
         ("kubectl port-forward svc/front 8080:80", "Service front, which is not there"),
@@ -457,8 +459,15 @@ def test_a_container_that_a_busy_node_began_late_was_not_restarted(
 # -- scalers and budgets ---------------------------------------------------------------------------
 
 
-def scaler(*, able: str = "True", target: str = "web", measure: str = "Utilization") -> dict[str, Any]:
-    metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": measure}}}]
+def scaler(
+    *, able: str = "True", target: str = "web", measure: str = "Utilization", of: str = "", by: str = ""
+) -> dict[str, Any]:
+    """One that measures processors, of all containers or `of` one, or what an adapter tells `by` another type."""
+    share = {"name": "cpu", "target": {"type": measure}}
+    metrics: list[Any] = [{"type": "Resource", "resource": share}]
+    if of:
+        metrics = [{"type": "ContainerResource", "containerResource": {**share, "container": of}}]
+    metrics = [{"type": by}] if by else metrics
     conditions = [{"type": "AbleToScale", "status": able, "reason": "FailedGetScale", "message": "not found"}]
     return {
         "metadata": {"name": "web"},
@@ -478,6 +487,8 @@ def deployment(given: dict[str, str], what: str = "requests") -> dict[str, Any]:
         (scaler(target="nobody"), {"cpu": "1"}, "HPA web scales nothing"),
         (scaler(), {"memory": "1Mi"}, "HPA web cannot measure container main"),
         (scaler(able="False"), {"cpu": "1"}, "HPA web is not able to scale"),
+        (scaler(of="aside"), {"cpu": "1"}, "HPA web measures container aside, which is not there"),
+        (scaler(of="main"), {"memory": "1Mi"}, "HPA web cannot measure container main"),
     ],
 )
 def test_a_scaler_that_does_not_scale(hpa: dict[str, Any], requests: dict[str, str], told: str) -> None:
@@ -491,18 +502,41 @@ def test_a_scaler_that_does_not_scale(hpa: dict[str, Any], requests: dict[str, s
         (scaler(), deployment({"cpu": "1"})),
         (scaler(), deployment({"cpu": "1"}, "limits")),
         (scaler(measure="AverageValue"), deployment({})),
+        (scaler(of="main"), deployment({"cpu": "1"})),
     ],
-    ids=["by requests", "by limits, which are requests then", "by a value"],
+    ids=["by requests", "by limits, which are requests then", "by a value", "of one container"],
 )
 def test_a_scaler_that_does(hpa: dict[str, Any], target: dict[str, Any]) -> None:
     lab = Cluster(pods=[], HorizontalPodAutoscaler=[hpa], Deployment=[target])
-    assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics)"
+    assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics.k8s.io)"
+
+
+@pytest.mark.parametrize(
+    ("by", "group"),
+    [
+        ("Resource", "metrics.k8s.io"),
+        ("Pods", "custom.metrics.k8s.io"),
+        ("Object", "custom.metrics.k8s.io"),
+        ("External", "external.metrics.k8s.io"),
+    ],
+)
+def test_a_scaler_is_not_judged_by_what_the_cluster_does_not_measure(by: str, group: str) -> None:
+    hpa = scaler(by=by)
+    hpa["status"]["conditions"].append({"type": "ScalingActive", "status": "False"})
+    lab = Cluster(pods=[], HorizontalPodAutoscaler=[hpa], Deployment=[deployment({"cpu": "1"})])
+    known = [
+        SimpleNamespace(group=name) for name in ("metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io")
+    ]
+    cast("Any", lab.api).kinds = lambda: [one for one in known if one.group != group]
+    assert promises.scalers_work(lab, "space") == f"HPA web (the cluster has no {group})"
+    cast("Any", lab.api).kinds = lambda: known
+    assert "HPA web does not scale" in refused(promises.scalers_work, lab, "space")
 
 
 def test_a_scaler_of_a_custom_resource_may_have_no_template_to_read() -> None:
     rollout = {"metadata": {"name": "web"}, "spec": {"workloadRef": {"name": "web"}}}
     lab = Cluster(pods=[], HorizontalPodAutoscaler=[scaler()], Deployment=[rollout])
-    assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics)"
+    assert promises.scalers_work(lab, "space") == "HPA web (the cluster has no metrics.k8s.io)"
 
 
 def owned(kind: str, spec: dict[str, Any], scaled: str = "web", scalers: Sequence[str] = ("web",)) -> Cluster:
@@ -566,6 +600,28 @@ def test_a_budget_guards_what_its_whole_selector_selects() -> None:
     del guard["spec"]["selector"]
     guard["status"] |= {"expectedPods": 0, "currentHealthy": 0}
     assert "PDB web guards no pod" in refused(promises.budgets_work, lab, "space")
+
+
+def test_who_keeps_the_one_pod_on_its_node_is_told_and_a_careful_chart_may_not() -> None:
+    lab = Cluster(pods=[pod()], PodDisruptionBudget=[budget(expectedPods=1, currentHealthy=1, disruptionsAllowed=0)])
+    assert promises.budgets_work(lab, "space") == "PDB web blocks the drain of the one pod of web-abc"
+    lab.subject = replace(lab.subject, careful=True)
+    assert "PDB web blocks every drain" in refused(promises.budgets_work, lab, "space")
+
+
+def test_a_daemonset_that_no_node_takes_is_told_and_a_fault_where_clients_ask_it() -> None:
+    spec = {"template": {"spec": {"nodeSelector": {"gpu": "true"}, "containers": []}}}
+    agent = {"kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": spec, "status": {"desiredNumberScheduled": 0}}
+    lab = Cluster(pods=[], DaemonSet=[agent])
+    lab.found = replace(NOTHING, workloads=("DaemonSet/agent", "Deployment/web"))
+    (told,) = promises.nowhere(lab, "space")
+    assert told == "that DaemonSet/agent runs, for no node is what it asks for: {'nodeSelector': {'gpu': 'true'}}"
+    lab.found = replace(lab.found, behind=("DaemonSet/agent",))
+    assert "no node takes a pod of DaemonSet/agent" in refused(
+        lambda *words: list(promises.nowhere(*words)), lab, "space"
+    )
+    agent["status"] = {"desiredNumberScheduled": 3}
+    assert not list(promises.nowhere(lab, "space"))
 
 
 def test_a_budget_that_does() -> None:
@@ -937,6 +993,18 @@ def test_what_a_port_is_said_to_speak_is_what_its_pods_are_asked_by(said: str, p
     lab.subject = Subject("gati", careful=True)
     if wrong:
         assert f"Service web says that port 80 speaks {said}" in refused(promises.selected, lab, "space", "space")
+    else:
+        promises.selected(lab, "space", "space")
+
+
+@pytest.mark.parametrize(("scheme", "wrong"), [("HTTP", True), ("HTTPS", False)])
+def test_a_port_that_is_called_https_leads_to_one_that_speaks_it(scheme: str, wrong: bool) -> None:
+    given = service(ports=[{"name": "https", "port": 443, "targetPort": "http"}])
+    lab = Cluster(given, pods=[pod(container={"readinessProbe": {"httpGet": {"port": "http", "scheme": scheme}}})])
+    lab.subject = Subject("gati", careful=True)
+    if wrong:
+        told = "Service web says that port 443 speaks https, and its pods are asked by http"
+        assert told in refused(promises.selected, lab, "space", "space")
     else:
         promises.selected(lab, "space", "space")
 

@@ -448,7 +448,7 @@ def test_what_people_do_comes_between_two_revisions(quiet: list[str]) -> None:
 
 
 def test_a_release_changes_hands_both_ways(quiet: list[str]) -> None:
-    told, stage = journal(), Stage(World(), Release(), found=web())
+    told, stage = journal(), Stage(World(), Release(), found=web(), subject=Subject("web", careful=True))
     with pytest.raises(Untested):
         scenarios.helms(stage, told)
     stage.other = (Path("helm3"), 3)
@@ -457,6 +457,23 @@ def test_a_release_changes_hands_both_ways(quiet: list[str]) -> None:
         *("helm 4 installs 1.0.0", "helm 3 upgrades", "helm 3 rolls back", "helm 4 upgrades again"),
         *("helm 3 installs 1.0.0", "helm 4 upgrades", "helm 4 rolls back", "helm 3 upgrades again"),
     ]
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_what_is_drawn_anew_may_differ_when_a_release_changes_hands(
+    monkeypatch: pytest.MonkeyPatch, quiet: list[str], careful: bool
+) -> None:
+    """A rollback brings the password of before; the upgrade after it draws another one."""
+    stage = Stage(World(), Release(), found=web(), subject=Subject("web", careful=careful))
+    stage.other, stage.drawn = (Path("helm3"), 3), lambda *_: ["Secret s"]  # type: ignore[method-assign]
+    states = [{"1": {"kind": "Secret", "metadata": {"name": "s"}, "data": {"a": text}}} for text in "abac"] * 2
+    taken = map(Snapshot, states)
+    monkeypatch.setattr(steps, "taken", lambda *_: next(taken))
+    if careful:
+        with pytest.raises(Broken, match="the objects are not what they were"):
+            scenarios.helms(stage, journal())
+    else:
+        scenarios.helms(stage, journal())
 
 
 def test_one_pod_alone_is_missed_and_without_a_budget_a_drain_is(

@@ -997,6 +997,23 @@ def test_a_probe_that_has_passed_explains_nothing_and_one_that_asks_seldom_does(
     assert told.endswith("is not ready: no probe has passed yet; its readinessProbe asks every 300 s")
 
 
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"dnsPolicy": "Default"}, "with dnsPolicy: Default it asks another server than the cluster's for names"),
+        ({"hostNetwork": True}, "it finds no Service by its name without dnsPolicy: ClusterFirstWithHostNet"),
+        ({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}, "no probe has passed yet"),
+    ],
+)
+def test_a_pod_that_is_not_ready_and_finds_no_names_says_so(spec: Object, told: str) -> None:
+    def lives(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+        of_kind(seen, "Pod")["spec"] |= spec
+
+    seen = replace(changed(scene("never-ready"), lives), events=())
+    assert only(seen).cause.message.endswith(told)
+
+
 def test_a_probe_that_has_to_pass_often_is_named() -> None:
     def again(seen: Scene) -> None:
         of_kind(seen, "Deployment")["status"]["conditions"] = []
