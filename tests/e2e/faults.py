@@ -188,6 +188,47 @@ webhooks:
     rules: [{apiGroups: [gati.invalid], apiVersions: [v1], operations: [CREATE], resources: [nothing]}]
     clientConfig: {service: {name: nowhere, namespace: {{ .Values.global.namespace }}}}
 """
+_LIMITS = """apiVersion: v1
+kind: LimitRange
+metadata:
+  name: narrow
+  namespace: {{ .Values.global.namespace }}
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set}
+spec: {limits: [{type: Container, max: {memory: 64Mi}}]}
+"""
+_OWN_WEBHOOK = (
+    _WEBHOOK.replace("Ignore", "Fail")
+    .replace(
+        "rules: [{apiGroups: [gati.invalid], apiVersions: [v1], operations: [CREATE], resources: [nothing]}]",
+        'rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]\n'
+        "    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .Values.global.namespace }}}}",
+    )
+    .replace("name: nowhere, namespace", "name: gati-ingress, port: 80, namespace")
+)
+_DENIES = """apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: never-{{ .Release.Namespace }}
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
+  validations: [{expression: "false", message: "no pods on Mondays"}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: never-{{ .Release.Namespace }}
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set}
+spec:
+  policyName: never-{{ .Release.Namespace }}
+  validationActions: [Deny]
+  matchResources:
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: "{{ .Values.global.namespace }}"}}
+"""
 _TOKEN = """apiVersion: v1
 kind: Secret
 metadata:
@@ -1101,6 +1142,49 @@ CASES = (
         front('set $main "ports" (append $main.ports (dict "name" "admin" "containerPort" 9999))'),
         service('set $spec "ports" (append $spec.ports (dict "name" "admin" "port" 9999 "targetPort" "admin"))'),
     ),
+    case(
+        "config-of-a-hook",
+        "upgrade",
+        'configmap "gati-ingress-config" not found',
+        Edit(
+            "ConfigMap",
+            "gati-ingress-config",
+            'set .metadata "annotations" (dict "helm.sh/hook" "pre-install,pre-upgrade" '
+            '"helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded")',
+        ),
+    ),
+    case(
+        "memory",
+        "install",
+        "container ingress .*(OOMKilled|memory)",
+        front(
+            'set $main "resources" (dict "requests" (dict "cpu" "50m" "memory" "12Mi") "limits" (dict "memory" "12Mi"))'
+        ),
+    ),
+    case("limit-range", "install", "maximum memory usage per Container is 64Mi", limits=_LIMITS),
+    case("own-webhook", "install", "nowhere.gati.invalid", webhook=_OWN_WEBHOOK),
+    case("own-policy", "install", "no pods on Mondays", policy=_DENIES),
+    case("names", "install", "with dnsPolicy: Default it asks another server", front('set $pod "dnsPolicy" "Default"')),
+    case("progress", "install", "progressDeadlineSeconds", front('set $spec "progressDeadlineSeconds" 1')),
+    case(
+        "role-narrow",
+        "install",
+        r"Role gati-ingress has rules.0.verbs \['get'\]",
+        Edit("Role", FRONT, 'set (first .rules) "verbs" (list "get")'),
+    ),
+    case(
+        "config-key",
+        "install",
+        "ConfigMap gati-ingress-config has data.TIMESCAPE_ADDR unset",
+        Edit("ConfigMap", "gati-ingress-config", 'unset .data "TIMESCAPE_ADDR"'),
+    ),
+    case(
+        "https-plain",
+        "changes",
+        "Service gati-ingress says that port 443 speaks https, and its pods are asked by http",
+        service('set . "spec" (fromJson (toJson $spec | replace `"targetPort":"https"` `"targetPort":"http"`))'),
+        only=("tls",),
+    ),
     # -- what an upgrade must keep -----------------------------------------------------------------
     case(
         "service-anew",
@@ -1473,20 +1557,21 @@ CASES = (
 FURTHER = frozenset({
     "account-pull-secret", "annotated-scheme", "api-away", "app-protocol", "asked-elsewhere", "back-image-fixed",
     "back-node-selector-ignored", "back-port", "back-recreate", "back-tolerations-ignored", "back-unavailable",
-    "binding-dropped", "binding-nowhere", "binding-stranger", "cron-config", "dashboard", "endpoint-stray", "evicted",
-    "external-ip", "hook-goes-on", "hook-leftover", "hostname", "hpa-dropped", "hpa-hesitates", "hpa-request",
-    "ingress-host", "ingress-second-host", "init-goes-on", "keda-min", "lasting-token", "liveness-hasty",
-    "liveness-header", "liveness-late", "liveness-path", "liveness-service", "local-traffic", "metrics-port-untold",
-    "min-ready", "missing-config", "monitor-drops", "monitor-drops-namespace", "monitor-elsewhere",
-    "monitor-keeps-none", "monitor-of-releases", "monitor-port", "monitor-samples", "monitor-secret",
-    "monitor-selects-two", "monitor-slow", "never-pulled", "no-anti-affinity", "no-such-node", "node-port",
-    "notes-plain", "notes-port", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing",
-    "pod-labels-ignored", "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "policy-test-outwards",
-    "port-deaf", "port-renamed", "post-start", "post-start-goes-on", "priority", "priority-class", "prod-capacity",
-    "pull-policy", "pull-secret", "readiness-late", "redirect-not", "redirect-port", "rendered-anew", "role-names",
-    "role-of-all", "role-view", "rollback-hook", "route-path", "route-weight", "rule-dropped", "rule-job",
-    "rule-namespace", "scaler-metric", "scaler-unread", "scaler-wakes-not", "service-anew", "short-prestop",
-    "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide", "startup-lenient", "test-dropped",
-    "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers",
-    "udp", "variable-twice", "version-label", "webhook-nowhere",
+    "binding-dropped", "binding-nowhere", "binding-stranger", "config-key", "config-of-a-hook", "cron-config",
+    "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover", "hostname", "hpa-dropped",
+    "hpa-hesitates", "hpa-request", "https-plain", "ingress-host", "ingress-second-host", "init-goes-on", "keda-min",
+    "lasting-token", "limit-range", "liveness-hasty", "liveness-header", "liveness-late", "liveness-path",
+    "liveness-service", "local-traffic", "memory", "metrics-port-untold", "min-ready", "missing-config",
+    "monitor-drops", "monitor-drops-namespace", "monitor-elsewhere", "monitor-keeps-none", "monitor-of-releases",
+    "monitor-port", "monitor-samples", "monitor-secret", "monitor-selects-two", "monitor-slow", "names", "never-pulled",
+    "no-anti-affinity", "no-such-node", "node-port", "notes-plain", "notes-port", "own-policy", "own-webhook",
+    "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing", "pod-labels-ignored", "policy-all-ports",
+    "policy-block", "policy-dropped", "policy-peer", "policy-test-outwards", "port-deaf", "port-renamed", "post-start",
+    "post-start-goes-on", "priority", "priority-class", "prod-capacity", "progress", "pull-policy", "pull-secret",
+    "readiness-late", "redirect-not", "redirect-port", "rendered-anew", "role-names", "role-narrow", "role-of-all",
+    "role-view", "rollback-hook", "route-path", "route-weight", "rule-dropped", "rule-job", "rule-namespace",
+    "scaler-metric", "scaler-unread", "scaler-wakes-not", "service-anew", "short-prestop", "sidecar-startup",
+    "spread-of-others", "spread-of-revisions", "spread-wide", "startup-lenient", "test-dropped", "test-goes-on",
+    "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp",
+    "variable-twice", "version-label", "webhook-nowhere",
 })  # fmt: skip
