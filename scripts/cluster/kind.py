@@ -49,6 +49,7 @@ INOTIFY_ENOUGH = 512  # two clusters at a time: a node uses about 20
 INOTIFY_FIX = "as root: sysctl -w fs.inotify.max_user_instances=1024"
 _REFUSES_CGROUP_V1 = "1.31.0"  # the first kubelet that can be told not to, and does as of 1.35
 _CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
+_SHARED_FROM = f'{{{{range .Mounts}}}}{{{{if eq .Destination "{SHARED}"}}}}{{{{.Source}}}}{{{{end}}}}{{{{end}}}}'
 
 
 @dataclass(frozen=True)
@@ -242,7 +243,10 @@ class _Maker:
         return self._folder / f"{name}.kubeconfig"
 
     def volumes(self, name: str) -> Path:
-        return self._folder / f"{name}.volumes"
+        """What its nodes have as SHARED, of the run that made them: that of a kept one may have had other results."""
+        words = ("docker", "inspect", f"--format={_SHARED_FROM}", f"{name}-control-plane")
+        made = self._runner.run(words, check=False).stdout.strip()
+        return Path(made) if made else self._folder / f"{name}.volumes"
 
     def kept(self, stack: contextlib.ExitStack, *, keep: bool) -> str | None:
         """The cluster that an earlier run of this checkout kept, if it answers; one that is outdated goes."""
@@ -340,7 +344,7 @@ class _Maker:
         """
         empty_since: float | None = None
         complaint = ""
-        if self.volumes(name).is_dir():
+        if (volumes := self.volumes(name)).is_dir():
             empty_shared(f"{name}-control-plane", self._runner)
 
         def gone() -> bool:
@@ -365,7 +369,7 @@ class _Maker:
             run=f"docker rm --force --volumes $(docker ps -aq --filter label={CLUSTER_LABEL}={name})",
         )
         self.kubeconfig(name).unlink(missing_ok=True)
-        shutil.rmtree(self.volumes(name), ignore_errors=True)
+        shutil.rmtree(volumes, ignore_errors=True)
 
     def _answers(self, name: str) -> bool:
         kubeconfig = self.kubeconfig(name)

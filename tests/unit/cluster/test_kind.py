@@ -17,10 +17,21 @@ from scripts.core.errors import ClusterError, CommandFailed, CommandTimeout
 
 
 class Engine(Runner):
-    """Holds containers; `late` come up one at a look; `stubborn` ones stay, and a `busy` one goes on by itself."""
+    """Holds containers; `late` come up one at a look; `stubborn` ones stay, and a `busy` one goes on by itself.
 
-    def __init__(self, *containers: str, late: Sequence[str] = (), stubborn: bool = False, busy: bool = False) -> None:
+    They were made with the folder `volumes`.
+    """
+
+    def __init__(
+        self,
+        *containers: str,
+        late: Sequence[str] = (),
+        stubborn: bool = False,
+        busy: bool = False,
+        volumes: Path | str = "",
+    ) -> None:
         super().__init__()
+        self.volumes = volumes
         self.containers, self.late, self.stubborn, self.busy = list(containers), list(late), stubborn, busy
 
     def run(self, argv: Any, **options: Any) -> Result:
@@ -31,6 +42,8 @@ class Engine(Runner):
             if not self.containers and self.late:
                 self.containers.append(self.late.pop())
             return Result(words, 0, listed, "", 0.0)
+        if words[1] == "inspect":
+            return Result(words, 0, f"{self.volumes}\n", "", 0.0)
         if words[1] == "exec":
             raise CommandTimeout(words, 60)
         assert words[1] == "rm"
@@ -67,6 +80,13 @@ def test_one_that_hangs_is_removed_with_its_volumes(tmp_path: Path) -> None:
     engine = Engine("control-plane")
     delete(engine, tmp_path)
     assert (engine.containers, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_the_volumes_are_those_of_the_run_that_made_it(tmp_path: Path) -> None:
+    """A kept cluster may be found by a run that writes its results elsewhere."""
+    (made := tmp_path / "first" / "volumes").mkdir(parents=True)
+    delete(Engine("control-plane", volumes=made), tmp_path / "second")
+    assert not made.exists()
 
 
 def test_one_that_comes_up_late_is_removed_too(tmp_path: Path) -> None:

@@ -542,7 +542,7 @@ def test_what_the_machine_lost_never_ends_a_load_that_then_passes(
     there = [replace(one, status=200) for one in running.found]
     control = SimpleNamespace(begin=0.0, between=lambda *_, **__: [*there, replace(lost, seconds=3.0)])
     monkeypatch.setattr("scripts.e2e.recording.load", lambda *_, **__: contextlib.nullcontext(running))
-    outside = SimpleNamespace(asked=(), followed=contextlib.nullcontext)
+    outside = SimpleNamespace(asked=(), name="gati-e2e-web", followed=contextlib.nullcontext)
     monkeypatch.setattr(Lab, "open", lambda *_, **__: (outside, ["http://node"]))
     found = replace(FOUND, question=Question("web", "", "http", "/"))
     mine = replace(lab(Cluster()), found=found, folder=tmp_path, control=cast("Any", control))
