@@ -19,6 +19,8 @@ _UNSETTLED |= {("NamespaceDeletionDiscoveryFailure", "True"), ("NamespaceFinaliz
 
 NO_PROGRAM = r"(?:no such file or directory|executable file not found|permission denied)"
 """What a runtime says where a container has not what it is to run, as a regular expression."""
+UNASKED = re.compile(rf"(?s)probe errored.*{NO_PROGRAM}")
+"""What a kubelet says of a probe that it cannot run, and that neither passes nor fails for it."""
 _COLLECTED = frozenset({"foregroundDeletion", "orphan"})  # finalizers of the garbage collector
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from scripts.chart.pods import lasting, selects
 from scripts.cluster.kind import ZONE_LABEL
 from scripts.cluster.objects import (
-    NO_PROGRAM,
+    UNASKED,
     Object,
     container_statuses,
     containers_of,
@@ -23,8 +23,6 @@ from scripts.e2e.promises import demand, takes
 from scripts.rollout.cause import first_line
 from scripts.rollout.diagnose import container_of, ended_for
 
-# A probe that cannot be run passes for one that was not asked: the kubelet goes on as if all were well.
-_ABSENT = re.compile(rf"(?s)probe errored.*{NO_PROGRAM}")
 # One that gets an answer, and not a good one, has its container restarted, however much later that is.
 _DENIED = re.compile(r"(?s)Liveness probe failed: (?!.*(?:time|deadline|refused|reset|EOF|no route))")
 _HARMS = ("FailedPreStopHook", "Evicted", "Preempted")  # the last two are no drain: the node is short of something
@@ -47,7 +45,7 @@ def restarts(pods: Iterable[Object], events: Iterable[Object], *, careful: bool 
     One that is killed is restarted only after its preStop, and its pod may be gone by then. Of a `careful` chart those
     too that a probe of liveness is against.
     """
-    signs = (_ABSENT, _DENIED) if careful else (_ABSENT,)
+    signs = (UNASKED, _DENIED) if careful else (UNASKED,)
     lines, told = [], set[tuple[str, str]]()
     by_pod: dict[str, list[Object]] = {}
     for event in sorted(events, key=event_time):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scripts.cluster.objects import (
+    UNASKED,
     Object,
     conditions,
     container_statuses,
@@ -40,7 +41,9 @@ ENDLESS = math.inf
 
 _PROOF, _PROOF_AT_MOST = 4.0, 12.0  # seconds that a container without a probe has to run before it is believed
 
-_TRIES = 3  # crashes after which a container has waited for others for more than PASSING: 10 s, 20 s, 40 s apart
+_TRIES = (
+    3  # crashes after which a container has waited for others for more than PASSING: 10 s, 20 s, 40 s apart; probes
+)
 
 _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "sandbox"),
@@ -434,7 +437,11 @@ class _Reading:
                 why += _nameless(pod["spec"])
                 label = f"{'init ' if container in beside else ''}container {container['name']}"
                 text = f"{label} runs and is not ready: {'; '.join(why)}"
-                yield self._of_pod("readiness", pod, text, ENDLESS, container=container["name"])
+                unasked = sum(
+                    bool(UNASKED.search(one)) for one in said[-_TRIES:]
+                )  # once it may be a busy runtime's word
+                patience = RETRIED if unasked == _TRIES else ENDLESS
+                yield self._of_pod("readiness", pod, text, patience, container=container["name"])
         ready, every = conditions(pod).get("Ready", {}), status.get("containerStatuses", ())
         if ready.get("status") == "False" and every and all(container.get("ready") for container in every):
             text = f"node {pod['spec'].get('nodeName')} of its pod does not answer"

@@ -997,6 +997,22 @@ def test_a_probe_that_has_passed_explains_nothing_and_one_that_asks_seldom_does(
     assert told.endswith("is not ready: no probe has passed yet; its readinessProbe asks every 300 s")
 
 
+@pytest.mark.parametrize(("times", "waited"), [(3, False), (2, True)])
+def test_a_probe_that_cannot_be_run_is_not_waited_for(times: int, waited: bool) -> None:
+    """It neither passes nor fails, however long; a busy runtime may say so once."""
+
+    def lives(seen: Scene) -> None:
+        of_kind(seen, "Deployment")["status"]["conditions"] = []
+
+    seen = changed(scene("never-ready"), lives)
+    first = next(event for event in seen.events if event["reason"] == "Unhealthy")
+    why = 'Readiness probe errored and resulted in unknown state: exec: "cat": executable file not found in $PATH'
+    told = [{**first, "message": why, "metadata": {**first["metadata"], "uid": str(number)}} for number in range(times)]
+    seen = replace(seen, events=told)
+    assert "executable file not found" in only(seen).cause.message
+    assert (worst(seen) > VISIBLE) is waited
+
+
 @pytest.mark.parametrize(
     ("spec", "told"),
     [
