@@ -22,7 +22,6 @@ INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, whi
 _ASKED = re.compile(r"APIVersions\.Has\s*\(?\s*[\"`]([\w.-]+(?:/[\w.-]+){0,2})[\"`]")
 _REMOTE = re.compile(rb'"\$ref"\s*:\s*"(https?://[^"#]+)')
 _ACTION = re.compile(r"\{\{-?\s*(?:/\*.*?\*/|(\w*).*?)\s*-?\}\}", re.DOTALL)  # what it begins with, but for a comment
-_DONE = re.compile(rb"\{\{.*?\}\}", re.DOTALL)
 _OPENING = ("if", "with", "range", "block", "define")
 _SIGN = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\.|.", re.DOTALL)  # of a pattern
 _ACTION_LINE = re.compile(r"^.*\{\{.*\n?", re.MULTILINE)
@@ -50,11 +49,6 @@ class Contents:
             for name, data in self.files.items()
             if re.match(r"^[^/]+/(charts/[^/]+/)*templates/", name)
         }
-
-    @functools.cached_property
-    def actions(self) -> bytes:
-        """What templates do, a line each, wherever it stands: values may be templates."""
-        return b"\n".join(action for data in self.files.values() for action in _DONE.findall(data))
 
     @functools.cached_property
     def asks_for_version(self) -> bool:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scripts.chart.contents import INSTALLED_FIRST
 from scripts.chart.manifests import Document, Identity, Manifests, mapping
 from scripts.chart.objections import POINTER, read_objection
@@ -18,11 +20,12 @@ from scripts.core.errors import CommandFailed
 from scripts.core.owner import temporary
 from scripts.core.parallel import BRIEF_GO, workers
 from scripts.core.paths import key_text
+from scripts.core.yaml_read import compose
 
 _OBJECTION = re.compile(rf"{POINTER}(.*?)(?=\s+- at '|$)")
 _LARGE = 1 << 16  # letters: an object of less is within every limit of the API server
 _UNSET = re.compile(r"status\.\S+: is required")  # the API server fills it in itself, and drops what stands there
-_TWICE = re.compile(r'line (\d+): key "(.+)" already set in map')
+_TWICE = re.compile(r'line \d+: key "(.+)" already set in map')
 _READ_IN_TWO_WAYS = "helm takes the last one, Flux and kustomize refuse it"
 _ENVIRONMENT = {**BRIEF_GO, "GOMAXPROCS": "1"}  # as many of it run as there are processors
 
@@ -170,7 +173,7 @@ def _problems(
         elif _kind(document) in missing:
             yield missing[_kind(document)](document)
         else:
-            yield from (_problem(document, told) for told in _objections(reports.get(document.text, ())))
+            yield from (_problem(document, told) for told in _objections(reports.get(document.text, ()), document.text))
 
 
 def _too_large(document: Document) -> Iterator[str]:
@@ -188,8 +191,19 @@ def _too_large(document: Document) -> Iterator[str]:
             yield f"{what} is {size} bytes, and the API server takes {most}"
 
 
-def _objections(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """What kubeconform has against one object."""
+def _repeated(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The keys in a tree of nodes that stand in a mapping which has them already."""
+    seen = set[str]()
+    for index, item in enumerate(node.value if isinstance(node, yaml.CollectionNode) else ()):
+        key, value = (str(item[0].value), item[1]) if isinstance(node, yaml.MappingNode) else (str(index), item)
+        if key in seen:
+            yield (*path, key)
+        seen.add(key)
+        yield from _repeated(value, (*path, key))
+
+
+def _objections(reports: Iterable[Mapping[str, Any]], text: str) -> Iterator[str]:
+    """What kubeconform has against one object, which is that text."""
     answers = {report["status"]: report["msg"] for report in reports}
     if not answers.keys() & {"statusValid", "statusInvalid", "statusError"}:
         yield "kubeconform says nothing about it"
@@ -197,9 +211,9 @@ def _objections(reports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield from read_objections(told)
     if told := answers.get("statusError"):
         if twice := _TWICE.findall(told):
-            (line, key), *others = twice
-            more = f", and {len(others)} more" if others else ""
-            told = f"the key {key!r} stands twice, again in line {line} of the object{more}: {_READ_IN_TWO_WAYS}"
+            more = f", and {len(twice) - 1} more" if len(twice) > 1 else ""
+            path = next(_repeated(compose(text)), twice[:1])
+            told = f"{key_text(path)} stands twice{more}: {_READ_IN_TWO_WAYS}"
         yield " ".join(told.split())
 
 

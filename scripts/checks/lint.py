@@ -24,7 +24,7 @@ from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import mapping
 from scripts.chart.source import Chart, check_json, demand_values, read_chart, read_yaml
 from scripts.checks.matrix import column_name
-from scripts.checks.render import NEEDS
+from scripts.checks.render import BY_TEMPLATE, NEEDS
 from scripts.checks.schemas import Schemas
 from scripts.core.config import Config
 from scripts.core.errors import (
@@ -164,7 +164,7 @@ def helm_rules(
     asked = cache(lambda: read_contents(chart.path, chart.name).asked)
     complaints = helm.lint(chart.path, values=files, kube_version=kube_version)
     lacking = any(complaint.message.startswith(MISSING) for complaint in complaints)
-    if not (files or borne) and any(complaint.demanded or complaint.refused for complaint in complaints):
+    if not (files or borne) and any(one.demanded or one.refused or BY_TEMPLATE.search(str(one)) for one in complaints):
         yield Finding("info", "helm", NEEDS)
     for complaint in complaints:
         if _SAID.search(complaint.message) or complaint.message == "file does not exist":

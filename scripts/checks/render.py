@@ -25,7 +25,7 @@ from scripts.core.paths import shown
 from scripts.workspace import Workspace
 
 # What a template says of values, and no template or text of it that cannot be read.
-_BY_TEMPLATE = re.compile(r"/templates/\S+:\d+: .* at <", re.DOTALL)
+BY_TEMPLATE = re.compile(r"/templates/\S+:\d+: .* at <", re.DOTALL)
 _ANOTHER = "give that chart of tests values (ci/NAME-values.yaml in it), or name another: test_chart in [tool.gati]"
 NEEDS = "where it cannot do without values, give some: values in gati.toml, ci/NAME-values.yaml, --values in most tasks"
 
@@ -152,7 +152,7 @@ def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:
         except (ChartError, ValuesError) as error:
             bare = not cell.values.files
             borne = bool(cell.way) or (bare and plan.given)
-            if bare and not cell.way and (isinstance(error, ValuesError) or _BY_TEMPLATE.search(error.message)):
+            if bare and not cell.way and (isinstance(error, ValuesError) or BY_TEMPLATE.search(error.message)):
                 hint = _ANOTHER if plan.through else NEEDS
             refusals.setdefault((borne, str(error)), (error, []))[1].append((cell.name, cell.kube_version))
     unknown: dict[str, dict[tuple[str, str], None]] = {}

@@ -83,6 +83,7 @@ class _Renders:
         self._numbers = itertools.count(1)
         self._parser = functools.cache(Parser)  # both charts render most of their objects alike, and several times
         self._revised: dict[Path, Path] = {}
+        self._actions: dict[Path, bytes] = {}
 
     def why(self, error: ReleaseError) -> str:
         """What a chart is refused for, by the names of its own files: the same on every machine."""
@@ -109,10 +110,19 @@ class _Renders:
         inside._pool = _Inside()
         return self._pool.submit(work, *args, inside)
 
+    def does(self, plan: Plan, what: re.Pattern[bytes]) -> bool:
+        """Whether a template of a chart, or of the charts in it, does this, or a value, which may be a template."""
+        chart = plan.chart.path
+        if chart not in self._actions:
+            given = [file.read_bytes() for values in plan.values for file in values.files]
+            texts = (*plan.contents.files.values(), *given)
+            self._actions[chart] = b"\n".join(action for text in texts for action in _ACTION.findall(text))
+        return what.search(self._actions[chart]) is not None
+
     def again(self, plan: Plan) -> Plan:
         """The same for the release's next revision, after which a chart may name objects: to helm it is the first."""
         chart = plan.chart.path
-        if chart not in self._revised and _REVISION.search(plan.contents.actions):
+        if chart not in self._revised and self.does(plan, _REVISION):
             self._revised[chart] = copied(chart, self._scratch / f"revised-{len(self._revised)}")
             for file in self._revised[chart].rglob("*"):
                 if file.is_file() and _REVISION.search(text := file.read_bytes()):
@@ -163,7 +173,7 @@ def render_both(
     after = replace(after, values=before.values)
     with temporary("judge") as scratch, contextlib.ExitStack() as stack, workers(work.runner) as pool:
         renders = _Renders(work.helm, pool, scratch, stack, (before.chart.path, after.chart.path))
-        draws = bool(before.kube_versions) and all(_DRAWING.search(plan.contents.actions) for plan in (before, after))
+        draws = bool(before.kube_versions) and all(renders.does(plan, _DRAWING) for plan in (before, after))
         again = [renders.again(before)] if wholly and draws else []
         olds = renders.of(before)
         switched = renders.job(_switched, before, after, again) if wholly else None  # early, since it takes the longest
@@ -298,6 +308,7 @@ _DRAWING = re.compile(
     re.MULTILINE,
 )
 
+_ACTION = re.compile(rb"\{\{.*?\}\}", re.DOTALL)  # of a template, wherever it stands: values may be one
 _REVISION = re.compile(rb"\$?[\w.]*\.Release\.Revision\b")
 _ASKING = re.compile(rb"\.Release\.Is(Install|Upgrade)\b")
 
@@ -340,7 +351,7 @@ def _beside(
     if not before.kube_versions or not own.is_file():
         return []
     place = _DEFAULTS.name, minor(before.kube_versions[-1])
-    asking = [bool(_ASKING.search(plan.contents.actions)) for plan in (before, after)]
+    asking = [renders.does(plan, _ASKING) for plan in (before, after)]
 
     def one(plan: Plan, column: Values = _DEFAULTS, **changes: Any) -> Future[Manifests]:
         return renders.newest(replace(plan, **changes), [column])[column.name]
@@ -486,7 +497,7 @@ def _overruled(
         for key, value in _defaults(before).items()
         if key not in defaults
         and isinstance(value, str | int | float)
-        and re.search(rb"\b%s\b" % re.escape(key[-1]).encode(), after.contents.actions)
+        and renders.does(after, re.compile(rb"\b%s\b" % re.escape(key[-1]).encode()))
     }
     trees = {key: nested({key: _another(value)}) for key, value in gone.items()}
     for key in _idle((before, was), (after, now), trees, renders):

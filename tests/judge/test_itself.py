@@ -277,6 +277,16 @@ def test_what_is_named_after_the_revision_is_made_anew_and_not_refused(tmp_path:
     assert [(one.level, one.about) for one in verdict.reasons] == [("patch", image)]
 
 
+def test_a_value_that_is_a_template_may_draw(tmp_path: Path) -> None:
+    word = "{{ tpl (.Values.word | default `x`) . }}"
+    conf = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{word: '{word}'}}\n"
+    charts = _one_template(tmp_path, conf, conf)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("word: '{{ randAlpha 9 }}'\n")
+    work = open_workspace(ROOT).having(changelog=tmp_path / "none.md")
+    assert judge_charts(work, *charts, "1.0.0", values=[mine], kube_versions=["1.33"]).reasons == ()
+
+
 def test_what_no_cluster_serves_is_refused_unless_it_was_there_or_is_asked_for(tmp_path: Path) -> None:
     def policy(more: str = "", end: str = "") -> str:
         return f"{more}\napiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {{name: p}}\nspec: {{}}\n{end}"
