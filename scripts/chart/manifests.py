@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -215,8 +215,11 @@ class Parser:
         self._namespace = namespace
         self._known: dict[str, tuple[str, tuple[tuple[Mapping[str, Any], str], ...]]] = {}
 
-    def read(self, text: str) -> Manifests:
-        """The objects in what `helm template` printed, lists opened. Raises ChartError naming a template of none."""
+    def read(self, text: str, unknown: Iterable[str] = ()) -> Manifests:
+        """The objects in what `helm template` printed, lists opened; `unknown` are hooks that it has left out.
+
+        Raises ChartError naming a template of none.
+        """
         documents: list[Document] = []
         parts: list[str] = []
         line, source = 1, ""
@@ -232,7 +235,7 @@ class Parser:
             parts.append(body)
             documents += [Document(data, source, text, self._namespace) for data, text in objects]
             line += body.count("\n")
-        return Manifests(tuple(documents), tuple(parts))
+        return Manifests(tuple(documents), tuple(parts), tuple(unknown))
 
     def _objects(self, body: str, source: str, line: int) -> tuple[str, tuple[tuple[Mapping[str, Any], str], ...]]:
         if body not in self._known:

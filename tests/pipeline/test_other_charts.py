@@ -414,6 +414,7 @@ class TestCapabilities:
             ('semverCompare "~1.33.0-0" .Capabilities.KubeVersion.Version', {33}),
             ('eq .Capabilities.KubeVersion.Minor "33"', {33}),
             ("eq (.Capabilities.KubeVersion.Minor | int) (.Values.minor | int)", {33}),
+            ("eq (.Capabilities.KubeVersion.Minor | int) (.Values.minor | int | sub 64)", {31}),
             ("semverCompare .Values.range .Capabilities.KubeVersion.Version", {33, 34}),
             (
                 'and (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy")'
