@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from scripts.chart.manifests import mappings
 from scripts.chart.pods import quantity
 
 Found = tuple[str, Any, Any]
 """Path, old and new value of a field that may not change and does."""
 
-# Every field of a StatefulSet's and a Job's spec but these is immutable.
-_STATEFUL_SET_OPEN = frozenset(
-    {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "minReadySeconds"}
-    | {"persistentVolumeClaimRetentionPolicy"}
-)
-_JOB_OPEN = frozenset({"parallelism", "suspend", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"})
-_POD_OPEN = frozenset({"activeDeadlineSeconds", "terminationGracePeriodSeconds", "containers", "initContainers"})
-_CLAIM_OPEN = frozenset({"resources", "volumeAttributesClassName"})
+_NAMES = ("spec.names.plural", "spec.names.kind")  # of what is defined
 _FIXED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("apps", "Deployment"): ("spec.selector",),
     ("apps", "DaemonSet"): ("spec.selector",),
@@ -36,15 +30,28 @@ _FIXED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("gateway.networking.k8s.io", "GatewayClass"): ("spec.controllerName",),
     ("resource.k8s.io", "ResourceClaim"): ("spec",),
     ("resource.k8s.io", "ResourceClaimTemplate"): ("spec",),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): (
-        "spec.scope",
-        "spec.group",
-        "spec.names.plural",
-        "spec.names.kind",
-    ),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): ("spec.scope", "spec.group", *_NAMES),
     ("", "Secret"): ("type",),
     ("", "ResourceQuota"): ("spec.scopes",),
 }
+
+# Of these kinds every field of `spec` is immutable but these; of a PersistentVolume that is its source, and its mode.
+_OPEN: Mapping[tuple[str, str], frozenset[str]] = {
+    ("apps", "StatefulSet"): frozenset(
+        {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "minReadySeconds"}
+        | {"persistentVolumeClaimRetentionPolicy"}
+    ),
+    ("batch", "Job"): frozenset(
+        {"parallelism", "suspend", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"}
+    ),
+    ("", "Pod"): frozenset({"activeDeadlineSeconds", "terminationGracePeriodSeconds", "containers", "initContainers"}),
+    ("", "PersistentVolumeClaim"): frozenset({"resources", "volumeAttributesClassName"}),
+    ("", "PersistentVolume"): frozenset(
+        {"accessModes", "capacity", "claimRef", "mountOptions", "persistentVolumeReclaimPolicy", "storageClassName"}
+        | {"volumeAttributesClassName"}
+    ),
+}
+_HELD = ("immutable", "data", "binaryData", "stringData")  # in a ConfigMap or Secret that is declared immutable
 
 Fixed = tuple[tuple[tuple[str, str], str], ...]
 """Fields that may not change, each with the group and the kind that it is of."""
@@ -61,11 +68,14 @@ def refused(
 ) -> tuple[Found, ...]:
     """The changes from `old` to `new` that the API server refuses, `more` among them. Both are without defaults that
     are written out."""
-    paths = (*_FIXED.get((group, kind), ()), *(path for where, path in more if where == (group, kind)))
-    found = [_pair(path, old, new) for path in paths]
-    found = [one for one in found if one[1] != one[2]]
-    special = _SPECIAL.get((group, kind))
-    return (*found, *(special(old, new) if special else ()))
+    here = (group, kind)
+    paths = [*_FIXED.get(here, ()), *(path for where, path in more if where == here)]
+    if here in _OPEN:
+        paths += [f"spec.{key}" for key in sorted({*_spec(old), *_spec(new)} - _OPEN[here])]
+    paths += _HELD if group == "" and old.get("immutable") is True else ()
+    special = _SPECIAL.get(here)
+    found = [path for path in paths if at(old, path) != at(new, path) and not _borne(path, old, new)]
+    return tuple((path, at(old, path), at(new, path)) for path in (*found, *(special(old, new) if special else ())))
 
 
 def at(data: Any, path: str) -> Any:
@@ -75,106 +85,65 @@ def at(data: Any, path: str) -> Any:
     return data
 
 
-def _pair(path: str, old: Any, new: Any) -> Found:
-    return path, at(old, path), at(new, path)
+def _spec(side: Mapping[str, Any]) -> Mapping[str, Any]:
+    return side.get("spec") or {}
 
 
-def _spec_but(free: frozenset[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    """Every change in `spec` outside of the keys `free`."""
-    before, after = (side.get("spec") or {} for side in (old, new))
-    for key in sorted({*before, *after} - free):
-        if before.get(key) != after.get(key):
-            yield f"spec.{key}", before.get(key), after.get(key)
+def _borne(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a field may change so: to as many pods of a Job as run at once, by more tolerations, to first nodes."""
+    was, spec = at(old, path), _spec(new)
+    if path == "spec.completions":
+        return spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
+    further = path == "spec.tolerations" and all(one in (spec.get("tolerations") or []) for one in was or [])
+    return further or (path == "spec.nodeAffinity" and was is None)
 
 
-def _stateful_set(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    yield from _spec_but(_STATEFUL_SET_OPEN, old, new)
-    yield from _left_over("spec.updateStrategy", "OnDelete", old, new)
-
-
-def _left_over(path: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+def _left_over(path: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """A strategy of another type beside the `rollingUpdate` that the API server has written, and nobody takes away; but
     helm 3, which sends what differs of a Deployment's as a whole."""
     was, now = at(old, path) or {}, at(new, path) or {}
     if was.get("type") != kind and now.get("type") == kind and "rollingUpdate" not in was:
-        yield path, was or None, now
+        yield path
 
 
-def _job(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    for found in _spec_but(_JOB_OPEN, old, new):
-        spec = new.get("spec") or {}
-        elastic = found[0] == "spec.completions" and spec.get("completionMode") == "Indexed"
-        if not (elastic and spec.get("completions") == spec.get("parallelism")):
-            yield found
-
-
-def _pod(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    for path, before, after in _spec_but(_POD_OPEN, old, new):
-        if path == "spec.tolerations" and all(one in (after or []) for one in before or []):
-            continue
-        yield path, before, after
+def _pod(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for key in ("containers", "initContainers"):
-        before, after = (
-            [{**one, "image": ""} for one in (side.get("spec") or {}).get(key) or [] if isinstance(one, Mapping)]
-            for side in (old, new)
-        )
+        before, after = ([{**one, "image": ""} for one in mappings(_spec(side).get(key))] for side in (old, new))
         if before != after:
-            yield f"spec.{key}", before, after
+            yield f"spec.{key}"
 
 
-def _claim(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    yield from _spec_but(_CLAIM_OPEN, old, new)
+def _claim(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     path = "spec.resources.requests.storage"
     before, after = quantity(at(old, path)), quantity(at(new, path))
     if before is not None and (after is None or after < before):
-        yield _pair(path, old, new)
+        yield path
 
 
-def _volume(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    """The source of a volume, the one key of its spec that no other field has, and its mode."""
-    plain = {"accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy"}
-    plain |= {"storageClassName", "volumeAttributesClassName"}
-    yield from _spec_but(frozenset(plain), old, new)
-    if at(old, "spec.nodeAffinity") not in (None, at(new, "spec.nodeAffinity")):
-        yield _pair("spec.nodeAffinity", old, new)
-
-
-def _service(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    before, after = (side.get("spec") or {} for side in (old, new))
+def _service(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    before, after = _spec(old), _spec(new)
     if "ExternalName" in (before.get("type"), after.get("type")):
         return
     was, now = before.get("clusterIP"), after.get("clusterIP")
     # Without a word about it the address stays; "None" is not an address that can stay when it is taken away.
     if was != now and ("None" in (was, now) or (was and now)):
-        yield "spec.clusterIP", was, now
-    was, now = ((side.get("ipFamilies") or [None])[0] for side in (before, after))
-    if was and now and was != now:
-        yield "spec.ipFamilies", before.get("ipFamilies"), after.get("ipFamilies")
+        yield "spec.clusterIP"
+    was, now = (side.get("ipFamilies") or [None] for side in (before, after))
+    if was[0] and now[0] and was[0] != now[0]:
+        yield "spec.ipFamilies"
     was, now = before.get("healthCheckNodePort"), after.get("healthCheckNodePort")
     if was and now and was != now:
-        yield "spec.healthCheckNodePort", was, now
+        yield "spec.healthCheckNodePort"
     was, now = before.get("loadBalancerClass"), after.get("loadBalancerClass")
     if was != now and before.get("type") == after.get("type") == "LoadBalancer":
-        yield "spec.loadBalancerClass", was, now
+        yield "spec.loadBalancerClass"
 
 
-def _frozen(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
-    """A ConfigMap or Secret that is declared immutable."""
-    if old.get("immutable") is True:
-        for key in ("immutable", "data", "binaryData", "stringData"):
-            if old.get(key) != new.get(key):
-                yield key, old.get(key), new.get(key)
-
-
-Special = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Found]]
+Special = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterable[str]]
 _SPECIAL: Mapping[tuple[str, str], Special] = {
-    ("apps", "StatefulSet"): _stateful_set,
+    ("apps", "StatefulSet"): functools.partial(_left_over, "spec.updateStrategy", "OnDelete"),
     ("apps", "Deployment"): functools.partial(_left_over, "spec.strategy", "Recreate"),
-    ("batch", "Job"): _job,
     ("", "Pod"): _pod,
     ("", "PersistentVolumeClaim"): _claim,
-    ("", "PersistentVolume"): _volume,
     ("", "Service"): _service,
-    ("", "ConfigMap"): _frozen,
-    ("", "Secret"): _frozen,
 }
