@@ -8,11 +8,11 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
@@ -57,21 +57,6 @@ class Rendered:
 _SEVERAL = re.compile(r": \d+ things are wrong$")
 
 
-_Found = TypeVar("_Found")
-
-
-class _Inside(Executor):
-    """Does each thing at once: in a pool's own thread, nothing can wait for that pool."""
-
-    def submit(self, fn: Callable[..., _Found], /, *args: Any, **kwargs: Any) -> Future[_Found]:
-        future: Future[_Found] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - told to who asks for the result
-            future.set_exception(error)
-        return future
-
-
 class _Renders:
     """Renders plans in one pool of threads, with files of values in one folder."""
 
@@ -104,11 +89,11 @@ class _Renders:
         part = replace(plan, values=tuple(columns), kube_versions=plan.kube_versions[-1:], ways=())
         return {name: future for (name, _), future in self.of(part).items()}
 
-    def job(self, work: Callable[..., _Found], *args: Any) -> Future[_Found]:
-        """What several renders are for of which one follows from another, under way as one piece: it is given these."""
-        inside = copy.copy(self)
-        inside._pool = _Inside()
-        return self._pool.submit(work, *args, inside)
+    def within(self, pool: Executor) -> _Renders:
+        """The same in another pool: what waits there for its own renders would stand in their way in this one."""
+        other = copy.copy(self)
+        other._pool = pool
+        return other
 
     def does(self, plan: Plan, what: re.Pattern[bytes]) -> bool:
         """Whether a template of a chart, or of the charts in it, does this, or a value, which may be a template."""
@@ -171,13 +156,18 @@ def render_both(
     before, after = _common(before, after)
     changed = _changed(before, after)
     after = replace(after, values=before.values)
-    with temporary("judge") as scratch, contextlib.ExitStack() as stack, workers(work.runner) as pool:
+    with (
+        temporary("judge") as scratch,
+        contextlib.ExitStack() as stack,
+        workers(work.runner) as pool,
+        workers(work.runner, threads=2) as aside,  # for one that waits, and what it waits for
+    ):
         renders = _Renders(work.helm, pool, scratch, stack, (before.chart.path, after.chart.path))
         draws = bool(before.kube_versions) and all(renders.does(plan, _DRAWING) for plan in (before, after))
         again = [renders.again(before)] if wholly and draws else []
         olds = renders.of(before)
-        switched = renders.job(_switched, before, after, again) if wholly else None  # early, since it takes the longest
-        if switched:
+        if wholly:
+            switched = aside.submit(_switched, before, after, again, renders.within(aside))  # which takes the longest
             newest = after.kube_versions[-1:]
             given = tuple(one for one in changed.values() if not one.name.startswith(TESTS))
             further_plan = replace(after, values=given, kube_versions=newest, ways=())
@@ -193,7 +183,7 @@ def render_both(
         both = (cell for cell in cells if _NOW in cell.values or cell.values not in newer)
         own = tuple(replace(cell, values=_plain(cell.values)) for cell in both)
         dropped: tuple[Reason, ...] = ()
-        if switched:
+        if wholly:
             dropped = tuple(_dropped(before, after, cells, drawn, renders))
             further_cells, further_drawn, more = _further(before, (*beside, *switched.result()), renders)
             cells += _steadied(further_cells, names | more)
