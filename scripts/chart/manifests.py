@@ -70,9 +70,14 @@ class Document:
         return _text(self._metadata.get("namespace"))
 
     @property
+    def space(self) -> str:
+        """The namespace that it goes to, said or not."""
+        return self.namespace or self.release_namespace
+
+    @property
     def elsewhere(self) -> bool:
         """Whether it names a namespace that is not the release's."""
-        return self.namespace not in ("", self.release_namespace)
+        return self.space != self.release_namespace
 
     @property
     def identity(self) -> Identity:
@@ -111,6 +116,13 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def mappings(value: Any) -> list[Mapping[str, Any]]:
     """The mappings in a list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def at(value: Any, path: str) -> Any:
+    """What stands at a dotted path, None where nothing does."""
+    for key in path.split("."):
+        value = mapping(value).get(key)
+    return value
 
 
 def nodes(value: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from scripts.chart.manifests import mapping, mappings
+from scripts.chart.manifests import Document, Manifests, at, mapping, mappings
 
 DIGEST = r"sha\d+:[0-9a-f]{64,}"  # of an image, by which it may be named
 # What a pod spec names, by the field: an object that says more of it, or its name alone.
@@ -26,6 +26,12 @@ PULL_SECRETS = "imagePullSecrets"
 _PLACES = ("env", "envFrom", "volumes")
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
 """The kinds that have pods."""
+SELECTORS = {
+    **dict.fromkeys(("Service", "PodDisruptionBudget", "PodMonitor"), ("selector", WORKLOADS)),
+    "NetworkPolicy": ("podSelector", WORKLOADS),
+    "ServiceMonitor": ("selector", ("Service",)),
+}
+"""By which field of its spec an object chooses others by their labels, and of which kinds."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +97,23 @@ def matches(selector: Any, labels: Mapping[str, Any]) -> bool:
     return isinstance(selector, Mapping) and bool(selector) and selector.items() <= labels.items()
 
 
-def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, Any]) -> bool:
+def selects(selector: Any, labels: Mapping[str, Any]) -> bool:
     """Whether a label selector selects what has `labels`; one that is empty selects all."""
-    wanted = (selector or {}).get("matchLabels") or {}
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(
-        _holds(term, labels) for term in (selector or {}).get("matchExpressions") or ()
-    )
+    wanted, terms = mapping(mapping(selector).get("matchLabels")), mappings(mapping(selector).get("matchExpressions"))
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(_holds(it, labels) for it in terms)
+
+
+def chosen(document: Document, manifests: Manifests) -> list[Document]:
+    """What an object of SELECTORS chooses, in its own namespace but for a monitor that says in which."""
+    how, kinds = SELECTORS.get(document.kind, ("", ()))
+    selector, spaces = document.spec.get(how), mapping(document.spec.get("namespaceSelector"))
+    if document.kind == "Service":
+        selector, kinds = {"matchLabels": selector}, kinds if selector else ()  # without one it chooses nothing
+    names = spaces.get("matchNames")
+    within = names if isinstance(names, list) and names else [document.space]
+    near = [one for one in manifests if one.kind in kinds and (spaces.get("any") is True or one.space in within)]
+    bearers = ((one, pod_template(one.kind, one.data) if one.kind in WORKLOADS else one.data) for one in near)
+    return [one for one, bearer in bearers if bearer and selects(selector, mapping(at(bearer, "metadata.labels")))]
 
 
 def quantity(value: Any) -> Decimal | None:
@@ -122,8 +139,8 @@ def directions(policy: Mapping[str, Any]) -> set[str]:
 def _holds(term: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
     there, value = term.get("key") in labels, labels.get(str(term.get("key")))
     held = {
-        "In": there and value in term.get("values", ()),
-        "NotIn": value not in term.get("values", ()),
+        "In": there and value in (term.get("values") or ()),
+        "NotIn": value not in (term.get("values") or ()),
         "Exists": there,
         "DoesNotExist": not there,
     }

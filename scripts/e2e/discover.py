@@ -165,11 +165,7 @@ def _fixed(workloads: Iterable[Document], services: Iterable[Document]) -> Itera
 
 def home_of(documents: Iterable[Document]) -> str:
     """The namespace that the workloads say they are in, which is not the release's; "" where some follow that."""
-    spaces = {
-        one.namespace or one.release_namespace
-        for one in documents
-        if one.kind in (*WORKLOADS, *_OTHERS) and not one.hook
-    }
+    spaces = {one.space for one in documents if one.kind in (*WORKLOADS, *_OTHERS) and not one.hook}
     follows = {one.release_namespace for one in documents} & spaces
     return "" if follows or len(spaces) != 1 else spaces.pop()
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from scripts.chart.manifests import mappings
+from scripts.chart.manifests import at, mappings
 from scripts.chart.pods import quantity
 
 Found = tuple[str, Any, Any]
@@ -76,13 +76,6 @@ def refused(
     special = _SPECIAL.get(here)
     found = [path for path in paths if at(old, path) != at(new, path) and not _borne(path, old, new)]
     return tuple((path, at(old, path), at(new, path)) for path in (*found, *(special(old, new) if special else ())))
-
-
-def at(data: Any, path: str) -> Any:
-    """What stands at a dotted path, None where nothing does."""
-    for key in path.split("."):
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
 
 
 def _spec(side: Mapping[str, Any]) -> Mapping[str, Any]:

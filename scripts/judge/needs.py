@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.chart.manifests import Document, Identity, Manifests, mapped, mapping, mappings, nodes
-from scripts.chart.pods import PULL_SECRETS, Reference, lasting, pod_spec, referred
+from scripts.chart.pods import PULL_SECRETS, Reference, chosen, lasting, pod_spec, referred
 from scripts.judge.defaults import BUILT_IN
-from scripts.judge.network import ports, selected
+from scripts.judge.network import ports
 from scripts.judge.reason import Reason
 
 _EVERYWHERE = re.compile(
@@ -60,7 +60,7 @@ def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str, str]]:
                     told = f"port {port} of {container.get('name')}"
                     yield one.identity, told, "no port of the container is called so: its probe fails"
         if one.kind in ("PodMonitor", "ServiceMonitor"):
-            had = {port.get("name") for it in selected(one, manifests) for port in ports(it)}
+            had = {port.get("name") for it in chosen(one, manifests) for port in ports(it)}
             for port in _ports([one.spec.get(key) for key in ("podMetricsEndpoints", "endpoints")]) if had else ():
                 if port not in had:
                     yield (

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
-from scripts.chart.manifests import Document, Manifests, mapped, mapping, mappings
-from scripts.chart.pods import directions, lasting, matches, pod_spec, pod_template, selects
+from scripts.chart.manifests import Document, Manifests, at, mapped, mapping, mappings
+from scripts.chart.pods import chosen, directions, lasting, matches, pod_spec, pod_template
 from scripts.core.paths import below
 from scripts.judge.defaults import BUILT_IN
-from scripts.judge.immutable import at
 from scripts.judge.reason import Found, Level
 
 # What a type of Service offers to those who call it.
@@ -186,8 +185,10 @@ def judge_policy(
     """
     sides = ((old, manifests_before), (new, manifests_after))
     was, now = (_numbered(side.get("spec") or {}, _named_ports(manifests)) for side, manifests in sides)
+    release = next((one.release_namespace for one in manifests_after), "")
     if was.get("podSelector") != now.get("podSelector"):
-        yield _held(Document(old), Document(new), manifests_before, manifests_after)
+        both = (Document(side, release_namespace=release) for side in (old, new))
+        yield _held(*both, manifests_before, manifests_after)
     types = [directions(side) for side in (was, now)]
     types[1] -= {one for one in types[1] - types[0] if _open(now, one)}
     if types[1] - types[0]:
@@ -201,7 +202,7 @@ def judge_policy(
         if one.namespace == (at(new, "metadata.namespace") or "")
         and selector_in(now.get("podSelector"), one.spec.get("podSelector"))
     ]
-    own = at(new, "metadata.namespace") or next((one.release_namespace for one in manifests_after), "")
+    own = at(new, "metadata.namespace") or release
     labels = {"": {_NAMED: own}, **{one.name: one.labels for one in manifests_after.all("Namespace")}}
     for direction, peers in _PEERS.items():
         before, after = mappings(was.get(direction)), mappings(now.get(direction))
@@ -220,7 +221,7 @@ def _held(old: Document, new: Document, before: Manifests, after: Manifests) -> 
     was, now = (side.spec.get("podSelector") for side in (old, new))
     level: Level = "major"
     meaning = "holds for other pods: what they were sent may be refused"
-    own = [[one.identity for one in selected(*side)] for side in ((old, before), (new, after))]
+    own = [[one.identity for one in chosen(*side)] for side in ((old, before), (new, after))]
     all_in_sight = own[0] or all(BUILT_IN.match(one.identity.group) for one in before)  # operators make pods, too
     if own[0] == own[1] and all_in_sight and not selector_in(was, now):
         fewer = selector_in(now, was)
@@ -369,20 +370,6 @@ def added_policy_closes(policy: Document, before: Manifests) -> bool:
         if other.namespace == policy.namespace and covers and closed <= directions(other.spec):
             return False
     return bool(closed)
-
-
-def selected(document: Document, manifests: Manifests) -> list[Document]:
-    """What the chart makes of the pods that a policy, a budget or a monitor is about, or of the Services."""
-    selector = document.spec.get("podSelector" if document.kind == "NetworkPolicy" else "selector") or {}
-    found = []
-    for one in manifests:
-        told = pod_template(one.kind, one.data)
-        if document.kind == "ServiceMonitor":
-            told = one.data if one.kind == "Service" else None
-        near = document.kind.endswith("Monitor") or one.namespace == document.namespace
-        if near and told is not None and selects(selector, at(told, "metadata.labels") or {}):
-            found.append(one)
-    return found
 
 
 # -- routes from outside --------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from scripts.chart.manifests import Document, FieldChange, Manifests, changes, mapping, mappings
-from scripts.chart.pods import WORKLOADS, lasting, matches, pod_spec, selects
+from scripts.chart.manifests import Document, FieldChange, Manifests, at, changes, mapping, mappings
+from scripts.chart.pods import WORKLOADS, chosen, lasting, matches, pod_spec, selects
 from scripts.judge import definitions, immutable, invalid, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised
 from scripts.judge.fields import ALL_AT_ONCE, judge_field
@@ -156,7 +156,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         yield from definitions.judge_definition(old, new)
     named = "*" not in new.name  # else drawn: another one each time
     fixed = immutable.refused(group, kind, was, now, scene.fixed) if named else ()
-    if fixed and kind == "Job" and immutable.at(was, "spec.ttlSecondsAfterFinished") is not None:
+    if fixed and kind == "Job" and at(was, "spec.ttlSecondsAfterFinished") is not None:
         yield Reason("patch", about, None, None, _BRIEF)
         fixed = ()
     found: list[Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
@@ -168,9 +168,9 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         told.append('metadata.annotations["helm.sh/resource-policy"]')
     if kind in WORKLOADS:
         yield from _judge_workload(about, kind, was, now)
-    if kind in _FINDING and network.selected(old, before) and not network.selected(new, after):
+    if kind in _FINDING and chosen(old, before) and not chosen(new, after):
         told.append("spec.selector")
-        one, other = (immutable.at(side, "spec.selector") for side in (was, now))
+        one, other = (at(side, "spec.selector") for side in (was, now))
         yield Reason("major", f"{about} spec.selector", one, other, f"finds none any more: {_GONE[kind]}")
     for change in _fields(was, now):
         if _told(kind, change.path, told, old) or scene.noise.folds(new.identity, change):
@@ -203,7 +203,7 @@ def _in_sight(sides: Sequence[Document], bodies: Sequence[dict[str, Any]], rende
     counts = [_pods(one, render) for one, render in zip(sides, renders, strict=True)]
     for body, count in zip(bodies, counts, strict=True):
         keys = ("minAvailable", "maxUnavailable") if len({*counts}) == 1 else ("minAvailable",)
-        for place in (immutable.at(body, path) for path in ("spec", "spec.strategy.rollingUpdate")):
+        for place in (at(body, path) for path in ("spec", "spec.strategy.rollingUpdate")):
             for key in keys if count else ():
                 if isinstance(place, dict) and isinstance(place.get(key), int) and place[key] >= (count or 0):
                     place[key] = "100%"
@@ -213,15 +213,15 @@ def _pods(document: Document, render: Manifests) -> int | None:
     """How many pods a Deployment has, or a budget is about; None where that is not said."""
     near = [document] if document.kind == "Deployment" else []
     if document.kind == "PodDisruptionBudget":
-        wanted = immutable.at(document.data, "spec.selector.matchLabels")
+        wanted = at(document.data, "spec.selector.matchLabels")
         near = [
             one
             for one in render
             if one.namespace == document.namespace
-            and matches(wanted, immutable.at(one.data, "spec.template.metadata.labels") or {})
+            and matches(wanted, at(one.data, "spec.template.metadata.labels") or {})
         ]
     counts = [
-        immutable.at(one.data, "spec.replicas") if "replicas" in one.spec else 1
+        at(one.data, "spec.replicas") if "replicas" in one.spec else 1
         for one in near
         if one.kind in ("Deployment", "StatefulSet", "ReplicaSet") and not _scaler(one, render)
     ]
@@ -297,9 +297,9 @@ def _structured(
             yield from (("major", f"spec {what}", name, None, _WITHOUT[what]) for what, name in sorted(lost))
     elif kind.endswith("WebhookConfiguration"):
         yield from _asked(old, new)
-    elif kind == "ValidatingAdmissionPolicyBinding" and "Deny" in (immutable.at(new, "spec.validationActions") or ()):
+    elif kind == "ValidatingAdmissionPolicyBinding" and "Deny" in (at(new, "spec.validationActions") or ()):
         for path in (f"spec.matchResources.{key}" for key in _SPARING[:2]):
-            was, now = (immutable.at(side, path) for side in (old, new))
+            was, now = (at(side, path) for side in (old, new))
             if not network.selector_in(now, was):
                 yield "major", path, was, now, "what the policy forbids is refused in more places from now on"
 
@@ -422,9 +422,9 @@ def _judge_workload(about: str, kind: str, old: dict[str, Any], new: dict[str, A
         meaning = f"a namespace that enforces {one} refuses the pods"
         yield Reason("major", f"{about} Pod Security", one, other, meaning)
     path = "spec.template.metadata.labels"
-    labels = immutable.at(old, path), immutable.at(new, path)
+    labels = at(old, path), at(new, path)
     both = zip((old, new), labels, strict=True)
-    fits = [selects(mapping(immutable.at(side, "spec.selector")), own or {}) for side, own in both]
+    fits = [selects(mapping(at(side, "spec.selector")), own or {}) for side, own in both]
     if fits == [True, False]:
         meaning = "the selector does not match the pods: refused by the API server, the upgrade fails"
         yield Reason("major", f"{about} {path}", *labels, meaning)
@@ -443,7 +443,7 @@ def _kept(workload: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, str]
     """Which folder of a claim stands where in the containers."""
     claims = {one.get("name") for one in mappings(pod.get("volumes")) if one.get("persistentVolumeClaim")}
     claims |= {
-        immutable.at(one, "metadata.name") for one in mappings(immutable.at(workload, "spec.volumeClaimTemplates"))
+        at(one, "metadata.name") for one in mappings(at(workload, "spec.volumeClaimTemplates"))
     }
     return {
         f"containers[{one.get('name')}] {mount.get('mountPath')}": str(mount.get("subPath") or "")
@@ -456,7 +456,7 @@ def _kept(workload: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, str]
 def _scaler(document: Document, manifests: Manifests) -> str:
     """What scales a workload, "" where nothing does."""
     for other in manifests:
-        target = immutable.at(other.data, "spec.scaleTargetRef")
+        target = at(other.data, "spec.scaleTargetRef")
         if not isinstance(target, Mapping) or other.namespace != document.namespace:
             continue
         if (target.get("kind", "Deployment"), target.get("name")) == (document.kind, document.name):
@@ -558,7 +558,7 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
             yield Reason("minor", about, document.kind, None, "stays in the cluster; the release forgets it")
         elif rights.governs(document):
             yield Reason("patch", about, document.kind, None, "what it granted is told by account")
-        elif known and document.kind in _CHOOSING and not network.selected(document, old):
+        elif known and document.kind in _CHOOSING and not chosen(document, old):
             yield Reason("patch", about, document.kind, None, "is deleted; it was about no pod of the chart")
         elif document.kind == "Job":
             yield Reason("minor", about, document.kind, None, "is deleted, and nothing does its work any more")

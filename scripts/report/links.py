@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, Manifests, mapping, mappings
-from scripts.chart.pods import WORKLOADS, Reference, pod_template, selects
+from scripts.chart.pods import SELECTORS, WORKLOADS, Reference, chosen
 from scripts.e2e.references import named
 
 Key = tuple[str, str]  # kind and name
@@ -29,12 +29,6 @@ _COLUMNS = (
 )
 _COLUMN = {kind: number for number, kinds in enumerate(_COLUMNS) for kind in kinds}
 _SWEEPS = 4
-# By which field an object chooses others by their labels, and of which kinds.
-_SELECTORS = {
-    **dict.fromkeys(("Service", "PodDisruptionBudget", "PodMonitor"), ("selector", WORKLOADS)),
-    "NetworkPolicy": ("podSelector", WORKLOADS),
-    "ServiceMonitor": ("selector", ("Service",)),
-}
 
 
 class Link(NamedTuple):
@@ -57,11 +51,11 @@ def picture(manifests: Manifests) -> dict[str, Any]:
         own = groups[plain, name] < 2 or "." not in group or group.endswith(".k8s.io")
         return plain if own else kind, name if spaces[plain, name] < 2 else f"{space}/{name}".lstrip("/")
 
-    keys = [told(f"{one.kind}.{one.identity.group}", one.name, _space(one)) for one in manifests]
+    keys = [told(f"{one.kind}.{one.identity.group}", one.name, one.space) for one in manifests]
     objects = {key: one.source for key, one in zip(keys, manifests, strict=True)}
     links = tuple(
         dict.fromkeys(
-            Link(key, told(other.kind, other.name, other.namespace or _space(one)), other.how)
+            Link(key, told(other.kind, other.name, other.namespace or one.space), other.how)
             for key, one in zip(keys, manifests, strict=True)
             for other in (*named(one), *_named(one), *_chosen(one, manifests))
             if other.name
@@ -98,10 +92,6 @@ def _sorted(columns: list[list[Key]], links: Iterable[Link]) -> list[list[Key]]:
     return columns
 
 
-def _space(document: Document) -> str:
-    return document.namespace or document.release_namespace
-
-
 def _named(document: Document) -> Iterator[Reference]:
     """What else an object names: what it scales, leads requests to, gives rights to, or has made."""
     spec = document.spec
@@ -128,19 +118,5 @@ def _named(document: Document) -> Iterator[Reference]:
 
 
 def _chosen(document: Document, manifests: Manifests) -> Iterator[Reference]:
-    """What an object chooses by labels, in its own namespace but for a monitor that says in which."""
-    how, kinds = _SELECTORS.get(document.kind, ("", ()))
-    given, spaces = mapping(document.spec.get(how)), mapping(document.spec.get("namespaceSelector"))
-    if document.kind == "Service":
-        given, kinds = {"matchLabels": given}, kinds if given else ()  # without a selector it chooses nothing
-    terms = {
-        "matchLabels": mapping(given.get("matchLabels")),
-        "matchExpressions": mappings(given.get("matchExpressions")),
-    }
-    names = spaces.get("matchNames")
-    within = names if isinstance(names, list) and names else [_space(document)]
-    for other in (one for one in manifests if one.kind in kinds):
-        if spaces.get("any") is True or _space(other) in within:
-            bearer = pod_template(other.kind, other.data) if other.kind in WORKLOADS else other.data
-            if selects(terms, mapping(mapping(mapping(bearer).get("metadata")).get("labels"))):
-                yield Reference(other.kind, other.name, how, namespace=_space(other))
+    how, _ = SELECTORS.get(document.kind, ("", ()))
+    return (Reference(other.kind, other.name, how, namespace=other.space) for other in chosen(document, manifests))
