@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import chart_metadata
+from scripts.chart.constraints import admits
 from scripts.chart.contents import left_out, read_archived, read_contents
 from scripts.chart.helm import Helm
-from scripts.chart.kubeversion import admits
 from scripts.chart.manifests import mappings
 from scripts.chart.source import Chart, read_chart, read_yaml
 from scripts.core.command import Runner

@@ -17,10 +17,10 @@ import yaml
 from scripts.chart import artifacthub
 from scripts.chart.changelog import KINDS, kind_of, read_changelog
 from scripts.chart.complaints import MISSING
+from scripts.chart.constraints import supported
 from scripts.chart.contents import read_contents
 from scripts.chart.dependencies import declared_in, objections, provide_dependencies
 from scripts.chart.helm import Helm
-from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import mapping
 from scripts.chart.source import Chart, check_json, demand_values, read_chart, read_yaml
 from scripts.checks.matrix import column_name

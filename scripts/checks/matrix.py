@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from scripts.chart.constraints import supported
 from scripts.chart.contents import Contents, read_contents
 from scripts.chart.dependencies import demand_dependencies, dependencies, is_local, provide_dependencies
-from scripts.chart.kubeversion import supported
 from scripts.chart.selection import needed
 from scripts.chart.source import Chart, check_sources, demand_values, read_chart, read_yaml
 from scripts.checks.kubeconform import Tolerance

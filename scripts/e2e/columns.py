@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scripts.chart.kubeversion import supported
+from scripts.chart.constraints import supported
 from scripts.chart.source import read_chart
 from scripts.core.errors import ConfigError, FindingsError, ReleaseError
 from scripts.core.files import write_atomic, write_json

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import unpack
+from scripts.chart.constraints import supported
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
-from scripts.chart.kubeversion import supported
 from scripts.chart.manifests import Document, read_manifests
 from scripts.chart.source import read_chart
 from scripts.checks.schemas import schemas_of

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from semver import Version
-
-from scripts.chart.kubeversion import parse_constraint, satisfied, supported
+from scripts.chart.constraints import edges, parse_constraint, satisfied, supported
 from scripts.chart.source import ARTIFACT_HUB
+from scripts.checks.matrix import spans
 from scripts.core.errors import ChartError
 from scripts.core.semver import minor
 from scripts.judge.reason import Level, Reason, numbers, version_level
@@ -103,22 +102,14 @@ def _number(minor: str) -> int:
 
 def _vendors(constraint: Any) -> bool:
     """Whether a pre-release, as vendors number their builds, is admitted by older helms too, which ask every part."""
-    alternatives = parse_constraint(str(constraint)) if constraint else ((),)
-    return any(all(one.version.prerelease for one in alternative) for alternative in alternatives) or not constraint
+    alternatives = parse_constraint(str(constraint) if constraint else None)
+    return any(all(one.version.prerelease for one in alternative) for alternative in alternatives)
 
 
 def _finer(old: Any, new: Any, minors: Collection[str]) -> str:
     """A patch release that `old` admits and `new` does not, though it admits others of the same of these minors."""
-    sides = [parse_constraint(str(one)) if one else ((),) for one in (old, new)]
-    named = {
-        Version(one.version.major, one.version.minor, one.version.patch + step)
-        for side in sides
-        for alternative in side
-        for one in alternative
-        for step in (-1, 0, 1)
-        if one.given > 1 and one.version.patch + step >= 0
-    }
-    for version in sorted(named):
+    sides = [parse_constraint(str(one) if one else None) for one in (old, new)]
+    for version in sorted(edges(sides[0]) | edges(sides[1])):
         was, now = (satisfied(side, version) for side in sides)
         if was and not now and minor(str(version)) in minors:
             return str(version)
@@ -126,12 +117,7 @@ def _finer(old: Any, new: Any, minors: Collection[str]) -> str:
 
 
 def _span(minors: Sequence[str]) -> str:
-    if len(minors) == 1:
-        return minors[0]
-    if _number(minors[-1]) == 99:
-        return f"{minors[0]} and later"
-    whole = _number(minors[-1]) - _number(minors[0]) == len(minors) - 1
-    return f"{minors[0]} to {minors[-1]}" if whole else ", ".join(minors)
+    return spans(minors).replace(f"to {_MINORS[-1]}", "and later")
 
 
 def _dependencies(old: Side, new: Side) -> Iterator[Reason]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import read_members
-from scripts.chart.kubeversion import admits
+from scripts.chart.constraints import admits
 from scripts.chart.manifests import mappings
 from scripts.chart.source import parse_yaml, read_yaml, values_sets
 from scripts.core import json_read

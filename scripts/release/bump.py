@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart import changelog
+from scripts.chart.constraints import admits
 from scripts.chart.dependencies import declared_in, dependencies, fetched_archives, is_local
-from scripts.chart.kubeversion import admits
 from scripts.chart.selection import all_of
 from scripts.chart.source import ARTIFACT_HUB, Chart, read_chart, with_version
 from scripts.checks.baseline import published_versions, stood_at, tagged_versions

@@ -74,8 +74,10 @@ def admits(constraint: str, version: str) -> bool:
         return False
 
 
-def parse_constraint(text: str) -> Alternatives:
-    """What a constraint asks for. Raises ChartError for what helm refuses too."""
+def parse_constraint(text: str | None) -> Alternatives:
+    """What a constraint asks for, which is nothing without one. Raises ChartError for what helm refuses too."""
+    if text is None:
+        return ((),)
     alternatives = []
     for alternative in text.split("||"):
         rest = _HYPHEN.sub(r">=\1 <=\4", alternative).strip()
@@ -100,24 +102,26 @@ def parse_constraint(text: str) -> Alternatives:
     return tuple(alternatives)
 
 
+def edges(alternatives: Alternatives) -> set[Version]:
+    """The patches that a constraint names, with those beside them: at others its answer does not change."""
+    return {
+        Version(one.version.major, one.version.minor, max(0, one.version.patch + step))
+        for alternative in alternatives
+        for one in alternative
+        for step in (-1, 0, 1)
+        if one.given > 1
+    }
+
+
 def supported(constraint: str | None, known: Iterable[str]) -> tuple[str, ...]:
     """A version for each minor of `known` of which a patch is admitted: the first such, mostly 0. Raises ChartError."""
-    alternatives = parse_constraint(constraint) if constraint else ((),)
-    versions = []
+    alternatives = parse_constraint(constraint or None)
+    near = sorted(edges(alternatives))
+    found = []
     for name in known:
-        major, minor = (int(part) for part in name.split("."))
-        # A patch can only matter where the constraint names one of this minor.
-        named = {
-            one.version.patch
-            for alternative in alternatives
-            for one in alternative
-            if one.given == 3 and one.version.to_tuple()[:2] == (major, minor)
-        }
-        for patch in sorted({0} | named | {patch + 1 for patch in named}):
-            if satisfied(alternatives, Version(major, minor, patch)):
-                versions.append(f"{major}.{minor}.{patch}")
-                break
-    return tuple(versions)
+        within = (Version.parse(f"{name}.0"), *(version for version in near if str(version).startswith(f"{name}.")))
+        found += [str(version) for version in within if satisfied(alternatives, version)][:1]
+    return tuple(found)
 
 
 def _given(numbers: str) -> list[str]:

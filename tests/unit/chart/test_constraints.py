@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.kubeversion import admits, parse_constraint, supported
+from scripts.chart.constraints import admits, parse_constraint, supported
 from scripts.core.command import Runner
 from scripts.core.config import Config
 from scripts.core.errors import ChartError
