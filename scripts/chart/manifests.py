@@ -273,20 +273,12 @@ class FieldChange:
 
 
 @dataclass(frozen=True)
-class ObjectChange:
-    """One object that is in both manifests but not equal."""
-
-    identity: Identity
-    fields: tuple[FieldChange, ...]
-
-
-@dataclass(frozen=True)
 class Difference:
-    """What leads from one set of manifests to another; false when nothing does."""
+    """What leads from one set of manifests to another, with each field that differs; false when nothing does."""
 
     added: tuple[Identity, ...]
     removed: tuple[Identity, ...]
-    changed: tuple[ObjectChange, ...]
+    changed: Mapping[Identity, tuple[FieldChange, ...]]
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
@@ -296,17 +288,13 @@ def difference(old: Manifests, new: Manifests) -> Difference:
     """The object-level difference; order of objects and keys does not count, and list items match by `name`."""
     before = {document.identity: document for document in old}
     after = {document.identity: document for document in new}
-    changed = tuple(
-        ObjectChange(identity, fields)
+    changed = {
+        identity: fields
         for identity in sorted(before.keys() & after.keys())
         if not before[identity].text or before[identity].text != after[identity].text  # most are the same, by far
         if (fields := tuple(changes(before[identity].data, after[identity].data)))
-    )
-    return Difference(
-        added=tuple(sorted(after.keys() - before.keys())),
-        removed=tuple(sorted(before.keys() - after.keys())),
-        changed=changed,
-    )
+    }
+    return Difference(tuple(sorted(after.keys() - before.keys())), tuple(sorted(before.keys() - after.keys())), changed)
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:

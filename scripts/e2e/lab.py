@@ -364,7 +364,7 @@ class Lab:
         """The objects ("Secret web") that two renders of one and the same differ in: passwords, dates, names."""
         one, again = (read_manifests(self.template(target, namespace), namespace) for _ in range(2))
         found = difference(one, again)
-        objects = (*found.added, *found.removed, *(change.identity for change in found.changed))
+        objects = (*found.added, *found.removed, *found.changed)
         return sorted({f"{each.kind} {each.name}" for each in objects})
 
     def manifest(self, namespace: str, *, hooks: bool = False) -> Manifests:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,13 +118,12 @@ def diff_charts(
     rendered = render_both(work, *charts, values=values, kube_versions=kube_versions, told=old[0], wholly=False)
     sides = read_side(old[1].path), read_side(new[1].path)
     noise = Noise(versions(*sides), rendered.drawn.drawn)
-    folded: dict[str, int] = {}
-    objects = _objects(rendered.own, noise, folded)
+    objects, folded = _objects(rendered.own, noise)
     return Diff(old[0], new[0], new[1].version, objects, _parts(*sides), folded)
 
 
-def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tuple[Object, ...]:
-    """Every object that differs in any cell, once."""
+def _objects(cells: Iterable[Cell], noise: Noise) -> tuple[tuple[Object, ...], Counter[str]]:
+    """Every object that differs in any cell, once; and what is folded."""
     came: dict[tuple[Kind, Identity], Places] = {}
     changed: dict[Identity, dict[str, tuple[FieldChange, Places]]] = {}
     there: dict[Identity, Places] = {}
@@ -141,24 +141,23 @@ def _objects(cells: Iterable[Cell], noise: Noise, folded: dict[str, int]) -> tup
             came.setdefault(("-", identity), []).append(here)
         for document in cell.new:
             there.setdefault(document.identity, []).append(here)
-        for change in found.changed:
-            for field in (one for part in change.fields for one in leaves(part)):
-                if why := noise.folds(change.identity, field):
-                    passed.add((why, change.identity, field.path))
+        for identity, fields in found.changed.items():
+            for field in (one for part in fields for one in leaves(part)):
+                if why := noise.folds(identity, field):
+                    passed.add((why, identity, field.path))
                     continue
                 key = repr((field.path, field.old, field.new))
-                changed.setdefault(change.identity, {}).setdefault(key, (field, []))[1].append(here)
+                changed.setdefault(identity, {}).setdefault(key, (field, []))[1].append(here)
     objects = [Object(kind, identity, _where(where, every)) for (kind, identity), where in came.items()]
-    for why, _, _ in passed:
-        folded[why] = folded.get(why, 0) + 1
-    for identity, fields in changed.items():
-        join_clusters(fields)
+    for identity, apart in changed.items():
+        join_clusters(apart)
         told = (
             Field(one.path, *masked(identity.kind, one.path, one.old, one.new), _where(where, there[identity]))
-            for one, where in fields.values()
+            for one, where in apart.values()
         )
         objects.append(Object("~", identity, None, tuple(told)))
-    return tuple(sorted(objects, key=lambda one: ("-+~".index(one.kind), one.identity)))
+    objects.sort(key=lambda one: ("-+~".index(one.kind), one.identity))
+    return tuple(objects), Counter(why for why, _, _ in passed)
 
 
 def _where(cells: Places, there: Places) -> Spread | None:

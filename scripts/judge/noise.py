@@ -70,10 +70,10 @@ def drawn_fields(pairs: Pairs) -> dict[Identity, frozenset[str]]:
     """What differs between two renders."""
     fields: dict[Identity, set[str]] = {}
     for first, second in pairs:
-        for change in difference(first, second).changed:
-            paths = {found.path for found in change.fields}
-            paths |= {re.sub("^stringData", "data", path) for path in paths if change.identity.kind == "Secret"}
-            fields.setdefault(change.identity, set()).update(paths)
+        for identity, changed in difference(first, second).changed.items():
+            paths = {found.path for found in changed}
+            paths |= {re.sub("^stringData", "data", path) for path in paths if identity.kind == "Secret"}
+            fields.setdefault(identity, set()).update(paths)
     return {identity: frozenset(paths) for identity, paths in fields.items()}
 
 
@@ -100,7 +100,7 @@ def drawn_names(pairs: Pairs) -> set[DrawnName]:
     for first, second in pairs:
         apart = difference(first, second)
         before, after = ({document.identity: document.data for document in side} for side in (first, second))
-        same = [(change.identity, change.identity) for change in apart.changed]
+        same = zip(apart.changed, apart.changed, strict=True)
         both = ((was, now) for was in apart.removed for now in apart.added if was[:3] == now[:3])
         for was, now in (*same, *(one for one in both if _drawn_part(one[0].name, one[1].name))):
             called = zip(_called(before[was]), _called(after[now]), strict=False)

@@ -47,9 +47,9 @@ def lines(found: Difference) -> list[str]:
 
     def told() -> Iterator[str]:
         yield from (f"{sign} {one}" for sign, side in (("+", found.added), ("-", found.removed)) for one in side)
-        for change in found.changed:
-            yield f"~ {change.identity}"
-            for one in change.fields:
+        for identity, fields in found.changed.items():
+            yield f"~ {identity}"
+            for one in fields:
                 sides = ("(absent)" if side is None else json.dumps(side) for side in (one.old, one.new))
                 yield f"    {one.path}: {' -> '.join(sides)}"
 

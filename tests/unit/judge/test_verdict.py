@@ -66,7 +66,7 @@ def test_what_bears_the_version_of_the_cluster_is_told_once() -> None:
     cells = [Cell("values.yaml", minor, pods("a.io", minor), pods("b.io", minor)) for minor in minors]
     (reason,) = make_verdict(sides[0], sides[1], cells, source="1.0.0").reasons
     assert (reason.old, reason.where) == ("a.io/x:v1.32.0", "")
-    (one,) = _objects(cells, Noise(), {})
+    ((one,), _) = _objects(cells, Noise())
     assert [(field.old, field.where) for field in one.fields] == [("a.io/x:v1.32.0", None)]
     alone = [Cell("values.yaml", minor, pods("a.io", "1.33"), pods("b.io", "1.33")) for minor in minors]
     assert len(make_verdict(sides[0], sides[1], alone, source="1.0.0").reasons) == 1
@@ -153,5 +153,4 @@ def test_what_is_folded_is_counted_once_for_all_clusters() -> None:
         return read_manifests(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x, {chart}}}")
 
     cells = [Cell("values.yaml", minor, labelled("1.0.0"), labelled("2.0.0")) for minor in ("1.32", "1.33")]
-    folded: dict[str, int] = {}
-    assert (_objects(cells, Noise(), folded), folded) == ((), {"helm.sh/chart": 1})
+    assert _objects(cells, Noise()) == ((), {"helm.sh/chart": 1})
