@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from scripts.chart.manifests import Document, FieldChange, Manifests, at, changes, mapping, mappings
-from scripts.chart.pods import WORKLOADS, chosen, lasting, matches, pod_spec, selects
+from scripts.chart.pods import WORKLOADS, chosen, lasting, pod_spec, selects
 from scripts.judge import definitions, immutable, invalid, network, rights
 from scripts.judge.defaults import BUILT_IN, normalised
 from scripts.judge.fields import ALL_AT_ONCE, judge_field
@@ -212,14 +212,8 @@ def _in_sight(sides: Sequence[Document], bodies: Sequence[dict[str, Any]], rende
 def _pods(document: Document, render: Manifests) -> int | None:
     """How many pods a Deployment has, or a budget is about; None where that is not said."""
     near = [document] if document.kind == "Deployment" else []
-    if document.kind == "PodDisruptionBudget":
-        wanted = at(document.data, "spec.selector.matchLabels")
-        near = [
-            one
-            for one in render
-            if one.namespace == document.namespace
-            and matches(wanted, at(one.data, "spec.template.metadata.labels") or {})
-        ]
+    if document.kind == "PodDisruptionBudget" and document.spec.get("selector"):
+        near = chosen(document, render)
     counts = [
         at(one.data, "spec.replicas") if "replicas" in one.spec else 1
         for one in near
