@@ -53,17 +53,13 @@ def pod_template(kind: str, data: Mapping[str, Any]) -> Any:
     """The pod template of a workload: what has `metadata` and `spec`. The object itself for a Pod, None without one."""
     if kind == "Pod":
         return data
-    spec = data.get("spec")
-    if kind == "CronJob" and isinstance(spec, Mapping):
-        spec = (spec.get("jobTemplate") or {}).get("spec")
-    template = spec.get("template") if isinstance(spec, Mapping) else None
-    return template if kind in WORKLOADS and isinstance(template, Mapping) else None
+    template = at(data, "spec.jobTemplate.spec.template" if kind == "CronJob" else "spec.template")
+    return template if kind in WORKLOADS and isinstance(template, dict) else None
 
 
 def pod_spec(kind: str, data: Mapping[str, Any]) -> Any:
     """The pod spec of a workload, None where there is none."""
-    template = pod_template(kind, data)
-    return template.get("spec") if template is not None else None
+    return at(pod_template(kind, data), "spec")
 
 
 def lasting(spec: Any) -> list[Mapping[str, Any]]:
@@ -99,7 +95,7 @@ def matches(selector: Any, labels: Mapping[str, Any]) -> bool:
 
 def selects(selector: Any, labels: Mapping[str, Any]) -> bool:
     """Whether a label selector selects what has `labels`; one that is empty selects all."""
-    wanted, terms = mapping(mapping(selector).get("matchLabels")), mappings(mapping(selector).get("matchExpressions"))
+    wanted, terms = mapping(at(selector, "matchLabels")), mappings(at(selector, "matchExpressions"))
     return all(labels.get(key) == value for key, value in wanted.items()) and all(_holds(it, labels) for it in terms)
 
 

@@ -84,5 +84,5 @@ def test_a_policy_of_another_namespace_has_no_say() -> None:
     [("In", ["front"], True), ("NotIn", ["front"], False), ("Exists", None, True), ("DoesNotExist", None, False)],
 )
 def test_expressions_of_a_selector(operator: str, values: list[str] | None, expected: bool) -> None:
-    term = {"key": "app", "operator": operator, **({"values": values} if values else {})}
+    term = {"key": "app", "operator": operator, "values": values}
     assert selects({"matchExpressions": [term]}, FRONT.labels) is expected
