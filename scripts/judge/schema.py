@@ -39,14 +39,18 @@ _BOUNDS: tuple[tuple[str, str, str], ...] = (
     ("minProperties", "maxProperties", "object"),
     ("minContains", "maxContains", "array"),
 )
+_STRICTER: Mapping[str, Callable[[float, float], float]] = {
+    **dict.fromkeys(("minimum", "exclusiveMinimum", *(low for low, _, _ in _BOUNDS)), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", *(high for _, high, _ in _BOUNDS)), min),
+}
+"""Which of two bounds is the one that counts."""
 _RULES = "x-kubernetes-validations"
 _SERVED = ("default", "x-kubernetes-map-type")
 """What the API server does with an object beside taking it."""
 _SHAPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), Mapping),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "required", "enum", _RULES), list),
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float)),
-    **{word: (int, float) for low, high, _ in _BOUNDS for word in (low, high)},
+    **dict.fromkeys((*_STRICTER, "multipleOf"), (int, float)),
     "type": (str, list),
 }
 _OPAQUE = (
@@ -270,29 +274,23 @@ def _both(one: Schema, other: Schema) -> Schema:
     ):
         return {**one, "allOf": [*one.get("allOf", []), other]}
     merged = {**one, **other}
-    if "type" in one and "type" in other:
-        merged["type"] = sorted(_narrow_types(_types(one), _types(other)))
-    if "enum" in one and "enum" in other:
-        both = {*map(_frozen, one["enum"])} & {*map(_frozen, other["enum"])}
-        merged["enum"] = [value for value in one["enum"] if _frozen(value) in both]
-    if "required" in one and "required" in other:
-        merged["required"] = sorted({*one["required"], *other["required"]})
-    if "properties" in one and "properties" in other:
-        names = dict.fromkeys([*one["properties"], *other["properties"]])
-        sides = (one["properties"], other["properties"])
-        merged["properties"] = {name: _both(*(side.get(name, {}) for side in sides)) for name in names}
-    ends = [(low, high) for low, high, _ in _BOUNDS]
-    for bounds in (("minimum", "maximum"), ("exclusiveMinimum", "exclusiveMaximum"), *ends):
-        for key, stricter in zip(bounds, (max, min), strict=True):
-            if key in one and key in other:
-                merged[key] = stricter(one[key], other[key])
-    for key in ("items", "additionalProperties"):
-        if key in one and key in other:
-            merged[key] = _both(one[key], other[key])
-    for key in ("pattern", "format", "multipleOf"):
-        if key in one and key in other and one[key] != other[key]:
-            merged[key] = one[key]
-            merged["allOf"] = [*merged.get("allOf", []), {key: other[key]}]
+    for word in (word for word in one if word in other):
+        mine, theirs = one[word], other[word]
+        if word == "type":
+            merged[word] = sorted(_narrow_types(_types(one), _types(other)))
+        elif word == "enum":
+            both = {*map(_frozen, mine)} & {*map(_frozen, theirs)}
+            merged[word] = [value for value in mine if _frozen(value) in both]
+        elif word == "required":
+            merged[word] = sorted({*mine, *theirs})
+        elif word == "properties":
+            merged[word] = {name: _both(mine.get(name, {}), theirs.get(name, {})) for name in {**mine, **theirs}}
+        elif word in ("items", "additionalProperties"):
+            merged[word] = _both(mine, theirs)
+        elif word in _STRICTER:
+            merged[word] = _STRICTER[word](mine, theirs)
+        elif word in ("pattern", "format", "multipleOf") and mine != theirs:
+            merged |= {word: mine, "allOf": [*merged.get("allOf", []), {word: theirs}]}
     return merged
 
 
