@@ -39,9 +39,8 @@ class _Times:
 
 _Items = tuple[re.Pattern[str] | _Either | _Times, ...]
 """What has to come, one after the other; a pattern is for one character, or an anchor."""
-_State = frozenset[int]
-"""What may have to come, by the number that it has: each begins with a pattern, or is nothing more, the end."""
-_DONE = 0
+_State = frozenset[_Items]
+"""What may have to come: each begins with a pattern, or is nothing more, the end."""
 
 
 @functools.lru_cache(10_000)  # a schema has the same patterns at many places
@@ -70,7 +69,7 @@ def _beyond(sides: tuple[_Machine, _Machine], anchors: int) -> bool:
     while waiting:
         states = waiting.pop()
         ours, theirs = all_of(states, _END)
-        if _DONE in ours and _DONE not in theirs:
+        if () in ours and () not in theirs:
             return True
         for sign in signs:
             after = [side.after(state, sign) for side, state in zip(sides, states, strict=True)]
@@ -95,22 +94,20 @@ class _Machine:
         if self._tree.state.flags != re.ASCII:
             raise _UnknownError
         self.edges, self.heads = {*_EDGES}, set[re.Pattern[str]]()
-        self._numbers: dict[_Items, int] = {(): _DONE}
-        self._steps: list[_Items] = [()]
-        self._follow = functools.cache(lambda one: self._ahead(self._steps[one][1:]))
-        self.after = functools.cache(self._after)
+        self._known = set[_Items]()
+        self._follow, self.after = functools.cache(self._ahead), functools.cache(self._after)
         around = _Times((re.compile("(?s:.+)"),))
         self.start = self._ahead((around, *self._read(self._tree), around))
 
     def _after(self, state: _State, sign: str) -> _State:
         """The state after one more character, or an anchor."""
-        heads = ((one, self._steps[one][0]) for one in state if one != _DONE)
-        fitting = (one for one, head in heads if isinstance(head, re.Pattern) and head.fullmatch(sign))
-        return frozenset[int]().union(*map(self._follow, fitting))
+        heads = ((head, rest) for head, *rest in filter(None, state))
+        fitting = (tuple(rest) for head, rest in heads if isinstance(head, re.Pattern) and head.fullmatch(sign))
+        return frozenset[_Items]().union(*map(self._follow, fitting))
 
     def _ahead(self, items: _Items) -> _State:
         """What may have to come, without the alternatives and repetitions that it begins with."""
-        found, waiting, seen = set[int](), [items], set[_Items]()
+        found, waiting, seen = set[_Items](), [items], set[_Items]()
         while waiting:
             if (items := waiting.pop()) in seen:
                 continue
@@ -121,12 +118,10 @@ class _Machine:
                 case (_Times(inner, least, most), *rest):
                     waiting += [tuple(rest)] if least <= 0 else []
                     waiting += [(*inner, _Times(inner, max(0, least - 1), most - 1), *rest)] if most > 0 else []
-                case (re.Pattern(), *_) if items not in self._numbers:
-                    self._numbers[items] = len(self._steps)
-                    self._steps.append(items)
-            if items in self._numbers:
-                found.add(self._numbers[items])
-        if len(self._steps) > _MOST:
+                case _:
+                    found.add(items)
+        self._known |= found
+        if len(self._known) > _MOST:
             raise _UnknownError
         return frozenset(found)
 
