@@ -122,8 +122,7 @@ class Schemas:
 
     def minors(self) -> tuple[str, ...]:
         """The Kubernetes minors whose schemas are at hand, oldest first: `1.25`, ..."""
-        found = [re.fullmatch(r"v1\.(\d+)\.0-local-strict", folder.name) for folder in _dataset().iterdir()]
-        return tuple(f"1.{minor}" for minor in sorted(int(match.group(1)) for match in found if match))
+        return _minors()
 
     def prepare(
         self,
@@ -290,7 +289,8 @@ class Store:
         if not self._unsound(wanted):
             return
         where = f"{self.folder} (or name another one: GATI_CACHE_DIR)"
-        with writing(f"the schema cache {self.folder} cannot be written", where, error=ToolError), self._lock():
+        lock = locked(self.folder / ".lock", what=f"the schemas in {self.folder}", deadline=120, error=OutputError)
+        with writing(f"the schema cache {self.folder} cannot be written", where, error=ToolError), lock:
             unsound = self._unsound(wanted)  # another process may have made them
             sums = self.sums()
             for name in unsound:
@@ -326,9 +326,6 @@ class Store:
         finally:
             fresh.unlink(missing_ok=True)
 
-    def _lock(self) -> contextlib.AbstractContextManager[None]:
-        return locked(self.folder / ".lock", what=f"the schemas in {self.folder}", deadline=120, error=OutputError)
-
 
 def read_definitions(file: Path) -> tuple[Mapping[str, Any], ...]:
     """The CustomResourceDefinitions in a YAML file, beside patches of them or without any. Raises ConfigError."""
@@ -361,6 +358,12 @@ def _dataset() -> Path:
     if spec is None or spec.origin is None:
         raise ToolError("the package kubernetes-validate is not installed", run="pip install -e .")
     return Path(spec.origin).parent / "kubernetes-json-schema"
+
+
+@functools.cache
+def _minors() -> tuple[str, ...]:
+    found = [re.fullmatch(r"v1\.(\d+)\.0-local-strict", folder.name) for folder in _dataset().iterdir()]
+    return tuple(f"1.{minor}" for minor in sorted(int(match[1]) for match in found if match))
 
 
 @functools.cache
@@ -428,10 +431,7 @@ def _kubernetes_definitions(minor: str) -> Mapping[str, Any]:
 
 def _flat_schema(minor: str, kind: Kind) -> Any:
     """`kind`'s schema with the definitions it leads to, and nothing that does not check a value."""
-    schema = _kubernetes_schema(minor, kind)
-    if schema is None:
-        raise ToolError(f"Kubernetes {minor} has no {kind}")
-    return _with_definitions(_slim(schema), _kubernetes_definitions(minor))
+    return _with_definitions(_slim(_kubernetes_schema(minor, kind)), _kubernetes_definitions(minor))
 
 
 def _with_definitions(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
@@ -479,8 +479,7 @@ def _crd_schema(kind: Kind, schema: Mapping[str, Any]) -> Any:
         "metadata": {"$ref": f"#/$defs/{_META}"},
     }
     strict["required"] = sorted({*strict.get("required", ()), "apiVersion", "kind", "metadata"})
-    newest = max(_dataset().glob("v1.*.0-local-strict"), key=lambda folder: int(folder.name.split(".")[1]))
-    return _with_definitions(strict, _kubernetes_definitions(newest.name.removeprefix("v").partition(".0-")[0]))
+    return _with_definitions(strict, _kubernetes_definitions(_minors()[-1]))
 
 
 def _strict(schema: Mapping[str, Any], *, closed: bool = True, absent: bool = False) -> dict[str, Any]:
@@ -532,10 +531,8 @@ def _once(values: Iterable[Any]) -> list[Any]:
     return list({json.dumps(value, sort_keys=True): value for value in values}.values())
 
 
-@functools.cache
-def _generator() -> bytes:
-    """This module's own text: schemas that another version of it made are not used."""
-    return Path(__file__).read_bytes()
+_generator = functools.cache(Path(__file__).read_bytes)
+"""This module's own text: schemas that another version of it made are not used."""
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -50,8 +50,17 @@ def judge_needs(old: Manifests, new: Manifests) -> Iterator[Reason]:
 
 def _lacking(manifests: Manifests) -> Iterator[tuple[Identity, str, str]]:
     """What objects ask for that is of the chart itself and not there, and what comes of that."""
-    for identity, key in _keyless(manifests):
-        yield identity, key, "the chart makes it without this key: no pod starts"
+    made: dict[Need, set[str]] = {}
+    for one in manifests:
+        if one.kind in ("ConfigMap", "Secret"):  # one without any key is for somebody else to fill
+            held = (mapping(one.data.get(part)) for part in ("data", "binaryData", "stringData"))
+            made[one.kind, one.name] = {str(key) for part in held for key in part}
+    for one in manifests:
+        for need in _required(one) if not one.hook else ():
+            keys = made.get((need.kind, need.name))
+            meaning = "the chart makes it without this key: no pod starts"
+            lacking = (f"{need.kind}/{need.name} {key}" for key in need.keys if keys and key not in keys)
+            yield from ((one.identity, what, meaning) for what in lacking)
     for one in manifests:
         for container in lasting(pod_spec(one.kind, one.data)):
             named = {port.get("name") for port in mappings(container.get("ports"))}
@@ -74,21 +83,6 @@ def _ports(value: Any) -> Iterator[str]:
     """The ports that are asked for by name."""
     found = (node.get("port") for node in nodes(value))
     return (port for port in found if isinstance(port, str) and not port.isdigit())
-
-
-def _keyless(manifests: Manifests) -> Iterator[tuple[Identity, str]]:
-    """The keys that containers ask for and the chart's own ConfigMaps and Secrets have not, by workload."""
-    made: dict[Need, set[str]] = {}
-    for one in manifests:
-        if one.kind in ("ConfigMap", "Secret"):  # one without any key is for somebody else to fill
-            held = (one.data.get(part) for part in ("data", "binaryData", "stringData"))
-            made[one.kind, one.name] = {str(key) for part in held if isinstance(part, Mapping) for key in part}
-    for one in manifests:
-        for need in _required(one) if not one.hook else ():
-            keys = made.get((need.kind, need.name))
-            yield from (
-                (one.identity, f"{need.kind}/{need.name} {key}") for key in need.keys if keys and key not in keys
-            )
 
 
 def _needs(document: Document) -> tuple[Need, ...]:

@@ -436,9 +436,7 @@ def _judge_workload(about: str, kind: str, old: dict[str, Any], new: dict[str, A
 def _kept(workload: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, str]:
     """Which folder of a claim stands where in the containers."""
     claims = {one.get("name") for one in mappings(pod.get("volumes")) if one.get("persistentVolumeClaim")}
-    claims |= {
-        at(one, "metadata.name") for one in mappings(at(workload, "spec.volumeClaimTemplates"))
-    }
+    claims |= {at(one, "metadata.name") for one in mappings(at(workload, "spec.volumeClaimTemplates"))}
     return {
         f"containers[{one.get('name')}] {mount.get('mountPath')}": str(mount.get("subPath") or "")
         for one in mappings(pod.get("containers"))
@@ -540,6 +538,7 @@ def _judge_renamed(old: Document, new: Document, after: Manifests) -> Iterator[R
 
 def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old: Manifests) -> Iterator[Reason]:
     known = all(BUILT_IN.match(one.identity.group) for one in old)  # of the pods that operators make nothing is
+    workloads = {key[2:]: key.kind for key in fresh if key.kind in WORKLOADS}  # by their names
     for key, document in gone.items():
         about = str(document.identity)
         if document.hook:
@@ -556,17 +555,10 @@ def _judge_gone(gone: Mapping[Key, Document], fresh: Mapping[Key, Document], old
             yield Reason("patch", about, document.kind, None, "is deleted; it was about no pod of the chart")
         elif document.kind == "Job":
             yield Reason("minor", about, document.kind, None, "is deleted, and nothing does its work any more")
-        elif key.kind in WORKLOADS and (other := _replacement(key, fresh)):
-            meaning = f"deleted, and made again as a {other.kind}: downtime"
-            yield Reason("major", about, document.kind, other.kind, meaning)
+        elif key.kind in WORKLOADS and (kind := workloads.get(key[2:])):
+            yield Reason("major", about, document.kind, kind, f"deleted, and made again as a {kind}: downtime")
         else:
             yield Reason("major", about, document.kind, None, _GONE.get(document.kind, "is deleted"))
-
-
-def _replacement(key: Key, fresh: Mapping[Key, Document]) -> Document | None:
-    """A workload of another kind under the same name."""
-    alike = (now for now in fresh if now.kind in WORKLOADS and now[2:] == key[2:])
-    return next((fresh[now] for now in alike), None)
 
 
 def _judge_fresh(document: Document, old: Manifests, new: Manifests, namespace: str) -> Iterator[Reason]:

@@ -131,13 +131,12 @@ def _objects(inputs: Inputs) -> dict[str, Any]:
     if index["state"] == "absent":
         return index
     newest = index["kube_versions"][-1]
-    pictures: list[dict[str, Any]] = []
-    seen: dict[str, dict[str, Any]] = {}
+    pictures: dict[str, dict[str, Any]] = {}
     for render in index["renders"]:
         if render["kube_version"] != newest:
             continue
-        if render["file"] in seen:
-            seen[render["file"]]["values"].append(render["values"])
+        if render["file"] in pictures:
+            pictures[render["file"]]["values"].append(render["values"])
             continue
         try:
             manifests = read_manifests((folder / render["file"]).read_text(encoding="utf-8"), index["release"])
@@ -145,11 +144,9 @@ def _objects(inputs: Inputs) -> dict[str, Any]:
             inputs.gaps.append(f"{render['file']} cannot be read: {error}")
             continue
         one = {"values": [render["values"]], "kubernetes": minor(newest), "file": shown(folder / render["file"])}
-        one |= shown_texts(picture(manifests))
-        seen[render["file"]] = one
-        pictures.append(one)
+        pictures[render["file"]] = one | shown_texts(picture(manifests))
     inputs.gaps += [f"{refused['message']} (not rendered)" for refused in index["refused"]]
-    return {"state": "there", "pictures": pictures}
+    return {"state": "there", "pictures": [*pictures.values()]}
 
 
 def _changes(inputs: Inputs) -> dict[str, Any]:
