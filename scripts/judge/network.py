@@ -22,11 +22,9 @@ _OFFERS = {
 }
 
 
-def judge_service(
-    old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, after: Manifests
-) -> Iterator[Found]:
+def judge_service(old: Document, new: Document, before: Manifests, after: Manifests) -> Iterator[Found]:
     """What differs in the `spec` of a Service, for those who call it. The manifests are all objects of each side."""
-    was, now = (side.get("spec") or {} for side in (old, new))
+    was, now = old.spec, new.spec
     one, other = (str(side.get("type") or "ClusterIP") for side in (was, now))
     if one != other:
         missed = _OFFERS.get(one, set()) - _OFFERS.get(other, set())
@@ -34,11 +32,11 @@ def judge_service(
         yield "major" if missed else "minor", "spec.type", one, other, words
     yield from _ports(mappings(was.get("ports")), mappings(now.get("ports")))
     if was.get("selector") != now.get("selector"):
-        yield _selector(was.get("selector"), now.get("selector"), old, before)
+        yield _selector(old, new, before)
     yield from _led(old, new, before, after)
     yield from _callers("spec.loadBalancerSourceRanges", *(side.get("loadBalancerSourceRanges") for side in (was, now)))
     if one == other == "LoadBalancer":
-        yield from _balancer(*(at(side, "metadata.annotations") or {} for side in (old, new)))
+        yield from _balancer(old.annotations, new.annotations)
     told = was.get("externalIPs"), now.get("externalIPs")
     if told[0] != told[1]:
         lost = [one for one in told[0] or () if one not in (told[1] or ())]
@@ -79,19 +77,16 @@ def _place(port: Mapping[str, Any]) -> str:
     return f"spec.ports[{port.get('name') or port.get('port')}]"
 
 
-def _led(old: Mapping[str, Any], new: Mapping[str, Any], before: Manifests, after: Manifests) -> Iterator[Found]:
+def _led(old: Document, new: Document, before: Manifests, after: Manifests) -> Iterator[Found]:
     """Ports that lead to one of the pods that the new ones do not have, or the running ones not yet."""
-    spec, earlier = new.get("spec") or {}, mappings((old.get("spec") or {}).get("ports"))
-    namespace = at(new, "metadata.namespace") or ""
-    near = ([one for one in side if one.namespace == namespace] for side in (before, after))
-    had, have = (ports_of_pods(spec.get("selector"), side) for side in near)
-    for port in mappings(spec.get("ports")):
+    earlier, had, have = mappings(old.spec.get("ports")), *(_ports_of_pods(new, side) for side in (before, after))
+    for port in mappings(new.spec.get("ports")):
         target, path = _target(port), f"{_place(port)}.targetPort"
         was = next((_target(one) for one in earlier if _port(one) == _port(port)), target)
         if isinstance(target, str) and (target in had or target != was) and have and target not in have:
             meaning = "no port of the pods is called so: clients reach nothing"
             yield "major", path, target, sorted(have, key=str), meaning
-        moved = target != was and spec.get("clusterIP") != "None"  # without an address nothing leads on
+        moved = target != was and new.spec.get("clusterIP") != "None"  # without an address nothing leads on
         if moved and target in have and had and target not in had:
             yield "major", path, was, target, "the pods that run lack that port: no traffic until new ones are ready"
 
@@ -100,15 +95,10 @@ def _target(port: Mapping[str, Any]) -> Any:
     return port.get("targetPort", port.get("port"))
 
 
-def ports_of_pods(selector: Any, manifests: Iterable[Document]) -> set[Any]:
-    """The ports of the pods that a plain selector matches, by number and by name ("" for one without)."""
-    return {
-        told
-        for one in manifests
-        if matches(selector, at(pod_template(one.kind, one.data), "metadata.labels") or {})
-        for port in ports(one)
-        for told in (port.get("containerPort"), str(port.get("name") or ""))
-    }
+def _ports_of_pods(service: Document, manifests: Manifests) -> set[Any]:
+    """The ports of the pods that a Service chooses, by number and by name ("" for one without)."""
+    found = (port for one in chosen(service, manifests) for port in ports(one))
+    return {told for port in found for told in (port.get("containerPort"), str(port.get("name") or ""))}
 
 
 def ports(document: Document) -> Iterator[Mapping[str, Any]]:
@@ -136,20 +126,18 @@ def _port_fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
             yield "minor" if gentle else level, f"{path}.{key}", old.get(key), new.get(key), meaning
 
 
-def _selector(old: Any, new: Any, service: Mapping[str, Any], before: Manifests) -> Found:
+def _selector(old: Document, new: Document, before: Manifests) -> Found:
     """Another selector: pods of the old version that it does not match get no traffic until they are replaced."""
-    namespace = at(service, "metadata.namespace") or ""
-    for document in before:
-        labels = at(pod_template(document.kind, document.data), "metadata.labels") or {}
-        if document.namespace != namespace or not matches(old, labels):
-            continue
-        if not matches(new, labels):
-            meaning = "the pods that run do not match: no traffic until new ones are ready"
-            return "major", "spec.selector", old, new, meaning
-        if new.items() < old.items():
-            return "minor", "spec.selector", old, new, "pods of others may match, too: another release of the chart"
-        return "patch", "spec.selector", old, new, "the same pods by other labels"
-    return "major", "spec.selector", old, new, "other pods are called"
+    was, now = old.spec.get("selector"), new.spec.get("selector")
+    level: Level = "major"
+    meaning = "other pods are called"
+    for pods in chosen(old, before)[:1]:
+        level, meaning = "patch", "the same pods by other labels"
+        if not matches(now, at(pod_template(pods.kind, pods.data), "metadata.labels") or {}):
+            level, meaning = "major", "the pods that run do not match: no traffic until new ones are ready"
+        elif mapping(now).items() < mapping(was).items():
+            level, meaning = "minor", "pods of others may match, too: another release of the chart"
+    return level, "spec.selector", was, now, meaning
 
 
 def _callers(path: str, old: Any, new: Any) -> Iterator[Found]:
@@ -177,18 +165,16 @@ def _balancer(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]
 
 
 def judge_policy(
-    old: Mapping[str, Any], new: Mapping[str, Any], manifests_before: Manifests, manifests_after: Manifests
+    old: Document, new: Document, manifests_before: Manifests, manifests_after: Manifests
 ) -> Iterator[Found]:
     """What differs in the `spec` of a NetworkPolicy, for the traffic that it let through.
 
     A port that is named is the one that the pods of that side call so.
     """
     sides = ((old, manifests_before), (new, manifests_after))
-    was, now = (_numbered(side.get("spec") or {}, _named_ports(manifests)) for side, manifests in sides)
-    release = next((one.release_namespace for one in manifests_after), "")
+    was, now = (_numbered(side.spec, _named_ports(manifests)) for side, manifests in sides)
     if was.get("podSelector") != now.get("podSelector"):
-        both = (Document(side, release_namespace=release) for side in (old, new))
-        yield _held(*both, manifests_before, manifests_after)
+        yield _held(old, new, manifests_before, manifests_after)
     types = [directions(side) for side in (was, now)]
     types[1] -= {one for one in types[1] - types[0] if _open(now, one)}
     if types[1] - types[0]:
@@ -199,11 +185,9 @@ def judge_policy(
     beside = [  # what several policies for the same pods let through adds up
         _numbered(one.spec, _named_ports(manifests_after))
         for one in manifests_after.all("NetworkPolicy")
-        if one.namespace == (at(new, "metadata.namespace") or "")
-        and selector_in(now.get("podSelector"), one.spec.get("podSelector"))
+        if one.space == new.space and selector_in(now.get("podSelector"), one.spec.get("podSelector"))
     ]
-    own = at(new, "metadata.namespace") or release
-    labels = {"": {_NAMED: own}, **{one.name: one.labels for one in manifests_after.all("Namespace")}}
+    labels = {"": {_NAMED: new.space}, **{one.name: one.labels for one in manifests_after.all("Namespace")}}
     for direction, peers in _PEERS.items():
         before, after = mappings(was.get(direction)), mappings(now.get(direction))
         if before == after or direction.capitalize() not in types[0] & types[1]:
@@ -376,18 +360,17 @@ def added_policy_closes(policy: Document, before: Manifests) -> bool:
 
 
 def judge_ingress(
-    old: Mapping[str, Any], new: Mapping[str, Any], manifests_before: Manifests, manifests_after: Manifests
+    old: Document, new: Document, manifests_before: Manifests, manifests_after: Manifests
 ) -> Iterator[Found]:
     """What differs in the `spec` of an Ingress, for those who call it."""
-    was, now = (side.get("spec") or {} for side in (old, new))
-    notes = [at(side, "metadata.annotations") or {} for side in (old, new)]
-    for key in filter(_LETTING_IN.search, {**notes[0], **notes[1]}):
-        yield from _callers(below("metadata.annotations", key), *(side.get(key) for side in notes))
+    was, now = old.spec, new.spec
+    for key in filter(_LETTING_IN.search, {**old.annotations, **new.annotations}):
+        yield from _callers(below("metadata.annotations", key), *(side.annotations.get(key) for side in (old, new)))
     told = _ingress_class(old), _ingress_class(new)
     if told[0] != told[1]:
         yield "major", "spec.ingressClassName", *told, "another controller serves it, at another address"
     before, after = _routes(old, manifests_before), _routes(new, manifests_after)
-    alike = (one.data for one in manifests_after.all("Ingress") if _ingress_class(one.data) == told[1])
+    alike = (one for one in manifests_after.all("Ingress") if _ingress_class(one) == told[1])
     served = [*after, *(route for one in alike for route in _routes(one, manifests_after))]  # by whichever of its class
     lost, fresh = _beyond(before, served), _beyond(after, before)
     if lost:
@@ -415,18 +398,17 @@ def judge_ingress(
 _LETTING_IN = re.compile(r"/((white|allow)-?list(-source-range)?|inbound-cidrs)$")  # of nginx, HAProxy, a cloud
 
 
-def _ingress_class(ingress: Mapping[str, Any]) -> Any:
+def _ingress_class(ingress: Document) -> Any:
     """The class of an Ingress: its field, or the annotation that was there before there was that."""
-    annotations = at(ingress, "metadata.annotations") or {}
-    return at(ingress, "spec.ingressClassName") or annotations.get("kubernetes.io/ingress.class")
+    return ingress.spec.get("ingressClassName") or ingress.annotations.get("kubernetes.io/ingress.class")
 
 
 ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
 
 
-def judge_route(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+def judge_route(old: Document, new: Document) -> Iterator[Found]:
     """Whether all that a route of the Gateway API matched is matched still."""
-    was, now = (side.get("spec") or {} for side in (old, new))
+    was, now = old.spec, new.spec
     before, after = _matches(was), _matches(now)
     lost = [one for one in before if not any(_match_in(one, other) for other in after)]
     if lost:
@@ -443,11 +425,9 @@ _WEB = frozenset({"HTTPRoute", "GRPCRoute"})
 _BY_PROTOCOL = {"HTTP": _WEB, "HTTPS": _WEB, "TCP": frozenset({"TCPRoute"}), "UDP": frozenset({"UDPRoute"})}
 
 
-def judge_listeners(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Found]:
+def judge_listeners(old: Document, new: Document) -> Iterator[Found]:
     """Which routes the listeners of a Gateway take, by kind and by namespace."""
-    before, after = (
-        {one.get("name"): one for one in mappings(mapping(side.get("spec")).get("listeners"))} for side in (old, new)
-    )
+    before, after = ({one.get("name"): one for one in mappings(side.spec.get("listeners"))} for side in (old, new))
     for name in [name for name in after if name in before]:
         was, now = (mapping(side[name].get("allowedRoutes")) for side in (before, after))
         kinds = [{str(one.get("kind")) for one in mappings(side.get("kinds"))} for side in (was, now)]
@@ -525,18 +505,17 @@ def _beyond(ours: Iterable[_Route], theirs: Iterable[_Route]) -> list[_Route]:
     )
 
 
-def _routes(ingress: Mapping[str, Any], manifests: Manifests) -> dict[_Route, Any]:
+def _routes(ingress: Document, manifests: Manifests) -> dict[_Route, Any]:
     """What an Ingress serves, and what serves it: a Service and the number of its port."""
-    namespace = at(ingress, "metadata.namespace") or ""
     numbers = {
         (one.name, port.get("name")): port.get("port")
         for one in manifests.all("Service")
-        if one.namespace == namespace
+        if one.space == ingress.space
         for port in mappings(one.spec.get("ports"))
     }
     found = {}
-    for rule in mappings(at(ingress, "spec.rules")):
-        for one in mappings((rule.get("http") or {}).get("paths")) or [{}]:
+    for rule in mappings(ingress.spec.get("rules")):
+        for one in mappings(at(rule, "http.paths")) or [{}]:
             backend = one.get("backend") or {}
             service = backend.get("service") or {}
             name, port = service.get("name", backend.get("serviceName")), service.get("port") or {}

@@ -6,7 +6,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -160,7 +160,7 @@ def _judge_pair(old: Document, new: Document, before: Manifests, after: Manifest
         yield Reason("patch", about, None, None, _BRIEF)
         fixed = ()
     found: list[Found] = [("major", path, one, other, _refusal(kind, path)) for path, one, other in fixed]
-    found += _structured(kind, was, now, before, after)
+    found += _structured(replace(old, data=was), replace(new, data=now), before, after)
     for level, path, one, other, meaning in found:
         yield Reason(level, f"{about} {path}", *masked(kind, path, one, other), meaning)
     told = [path for _, path, *_ in found]
@@ -271,9 +271,8 @@ _IN_SIGHT = {"Service": network.judge_service, "NetworkPolicy": network.judge_po
 """What is judged with all objects of both sides in sight."""
 
 
-def _structured(
-    kind: str, old: dict[str, Any], new: dict[str, Any], before: Manifests, after: Manifests
-) -> Iterator[Found]:
+def _structured(old: Document, new: Document, before: Manifests, after: Manifests) -> Iterator[Found]:
+    kind = new.kind
     if kind in _IN_SIGHT:
         yield from _IN_SIGHT[kind](old, new, before, after)
     elif kind in network.ROUTES:
@@ -285,15 +284,15 @@ def _structured(
             meaning = "it takes a share of what is not asked for: nothing scales the pods, unless a LimitRange asks"
             yield "major", "spec.metrics", None, lacking, meaning
     elif kind in ("PrometheusRule", "ServiceMonitor", "PodMonitor"):
-        was, now = ({*_parts(mapping(side.get("spec")))} for side in (old, new))
+        was, now = ({*_parts(side.spec)} for side in (old, new))
         lost = was.difference(*(_parts(one.spec) for one in after.all(kind)))
         if kind == "PrometheusRule" or len(lost) > len(now - was):  # else as many are scraped at another port or path
             yield from (("major", f"spec {what}", name, None, _WITHOUT[what]) for what, name in sorted(lost))
     elif kind.endswith("WebhookConfiguration"):
         yield from _asked(old, new)
-    elif kind == "ValidatingAdmissionPolicyBinding" and "Deny" in (at(new, "spec.validationActions") or ()):
+    elif kind == "ValidatingAdmissionPolicyBinding" and "Deny" in (new.spec.get("validationActions") or ()):
         for path in (f"spec.matchResources.{key}" for key in _SPARING[:2]):
-            was, now = (at(side, path) for side in (old, new))
+            was, now = (at(side.data, path) for side in (old, new))
             if not network.selector_in(now, was):
                 yield "major", path, was, now, "what the policy forbids is refused in more places from now on"
 
@@ -314,12 +313,13 @@ def _parts(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "endpoint", f"{port}{one.get('path') or '/metrics'}{asked}"
 
 
-def _unmeasured(scaler: Mapping[str, Any], manifests: Manifests) -> set[str]:
+def _unmeasured(scaler: Document, manifests: Manifests) -> set[str]:
     """The requests that an HPA takes a share of and its pods do not have."""
-    spec = mapping(scaler.get("spec"))
-    metrics = [mapping(one.get("resource") or one.get("containerResource")) for one in mappings(spec.get("metrics"))]
-    shares = [one for one in metrics if mapping(one.get("target")).get("averageUtilization")]
-    target = mapping(spec.get("scaleTargetRef"))
+    metrics = [
+        one.get("resource") or one.get("containerResource") or {} for one in mappings(scaler.spec.get("metrics"))
+    ]
+    shares = [one for one in metrics if at(one, "target.averageUtilization")]
+    target = mapping(scaler.spec.get("scaleTargetRef"))
     return {
         f"requests.{share.get('name')} of {name}"
         for one in manifests
@@ -340,12 +340,12 @@ def _asking(workload: Document, container: Any) -> Iterator[tuple[str, set[str]]
             yield str(one.get("name", "the pod")), {*mapping(amounts.get("requests")), *mapping(amounts.get("limits"))}
 
 
-def _asked(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Found]:
+def _asked(old: Document, new: Document) -> Iterator[Found]:
     """Webhooks that must answer, and are asked about more than before; and in which form they are asked."""
-    known, asking = (mappings(side.get("webhooks")) for side in (old, new))
+    known, asking = (mappings(side.data.get("webhooks")) for side in (old, new))
     gone, fresh = ([it for it in side if it.get("name") not in {one.get("name") for one in other}]
                    for side, other in ((known, asking), (asking, known)))  # fmt: skip
-    for one in gone if old.get("kind") == "MutatingWebhookConfiguration" else ():
+    for one in gone if old.kind == "MutatingWebhookConfiguration" else ():
         if {**one, "name": None} not in [{**it, "name": None} for it in fresh]:
             meaning = "what it wrote into objects is missing from now on"
             yield "major", f"webhooks[{one.get('name')}]", one, None, meaning
