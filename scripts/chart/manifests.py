@@ -192,18 +192,6 @@ class Manifests:
         """Every object of `kind`."""
         return tuple(document for document in self.documents if document.kind == kind)
 
-    def one(self, kind: str, name: str | None = None) -> Document:
-        """The only object of `kind` (and `name`). Raises ChartError when there is none or more than one."""
-        found = [document for document in self.all(kind) if name is None or document.name == name]
-        if len(found) != 1:
-            there = ", ".join(str(document.identity) for document in self.documents)
-            raise ChartError(
-                f"the manifests hold {len(found)} objects {kind}/{name or '*'}",
-                expected="exactly one",
-                found=there or "no object at all",
-            )
-        return found[0]
-
     def repeated(self) -> tuple[Document, ...]:
         """The objects that an earlier one of the same identity already declares; hooks at other events do not."""
         seen: dict[Identity, list[frozenset[str]]] = {}

@@ -440,8 +440,8 @@ class Lab:
         write_atomic(chart / "templates" / "secret.yaml", _CERTIFICATE.read_bytes())
         write_json(chart / "values.yaml", given)
         text = Helm(self.tools.helm, self.runner).template(chart, release=self.subject.tls_secret)
-        secret = read_manifests(text).one("Secret").data
-        self.api.apply(dict(secret), namespace)
+        (secret,) = read_manifests(text).all("Secret")
+        self.api.apply(dict(secret.data), namespace)
 
     # -- pods ----------------------------------------------------------------------------------
 

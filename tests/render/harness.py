@@ -48,8 +48,10 @@ class Documents:
         return [document.data for document in self.manifests.all(kind)]  # type: ignore[misc]
 
     def one(self, kind: str, name: str | None = None) -> Document:
-        """The only document of `kind` (and `name`); ChartError naming what is there otherwise."""
-        return self.manifests.one(kind, name).data  # type: ignore[return-value]
+        """The only document of `kind` (and `name`)."""
+        found = [document for document in self.manifests.all(kind) if name in (None, document.name)]
+        assert len(found) == 1, [str(document.identity) for document in self.manifests]
+        return found[0].data  # type: ignore[return-value]
 
 
 def render_text(

@@ -65,7 +65,7 @@ def test_documents_know_their_template() -> None:
 
 
 def test_dates_stay_text_and_separators_inside_text_split_nothing() -> None:
-    workload = read_manifests(RENDERED).one("Deployment", "web")
+    (workload,) = read_manifests(RENDERED).all("Deployment")
     assert workload.data["metadata"]["annotations"]["at"] == "2024-01-02"
     assert workload.data["spec"]["text"] == "a line\n ---\nanother\n"
 
@@ -114,13 +114,6 @@ def test_merged_keys_may_be_overridden() -> None:
 def test_text_that_is_no_object_names_the_template() -> None:
     with pytest.raises(ChartError, match=r"gati/templates/a\.yaml: renders something that is not an object"):
         read_manifests("---\n# Source: gati/templates/a.yaml\nhello\n")
-
-
-def test_one_tells_what_is_there() -> None:
-    with pytest.raises(ChartError) as caught:
-        read_manifests(RENDERED).one("ConfigMap")
-    assert "0 objects ConfigMap/*" in str(caught.value)
-    assert "Service/web (gati), Deployment/web" in str(caught.value)
 
 
 def test_an_object_declared_twice_is_reported_once() -> None:
