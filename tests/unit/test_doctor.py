@@ -136,11 +136,18 @@ def test_ctrl_c_ends_the_wait_for_an_engine_that_never_answers(
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{mute.getsockname()[1]}")
         monkeypatch.setattr("scripts.containers.engine._FIRST", 300)
-        stop = threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT))
+        asked: list[socket.socket] = []
+
+        def stop() -> None:
+            asked.append(mute.accept()[0])
+            asked[0].recv(1)  # from here on it waits for the answer
+            os.kill(os.getpid(), signal.SIGINT)
+
         begin = time.monotonic()
         with pytest.raises(KeyboardInterrupt), interruptible():
-            stop.start()
+            threading.Thread(target=stop).start()
             examine(bare)
+        asked[0].close()
         assert time.monotonic() - begin < 100
 
 

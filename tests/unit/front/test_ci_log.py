@@ -6,13 +6,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from scripts.front.ci_log import QUALITY, annotate, grouped, system
 from scripts.present import Mark
+from tests import forked
 
 MARKS = (Mark("error", "50% of\nit: bad", "chart/values, a.yaml", 7), Mark("info", "mind this"))
 
@@ -72,8 +72,7 @@ def test_a_task_annotates_and_json_is_untouched(root: Path, tmp_path: Path) -> N
 
     def lint(*flags: str) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "GITHUB_ACTIONS": "true", "GATI_DIST": str(tmp_path / "dist")}
-        argv = (sys.executable, "-m", "invoke", "lint", f"--chart={tmp_path / 'demo'}", *flags)
-        return subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False)
+        return forked.run("invoke", "lint", f"--chart={tmp_path / 'demo'}", *flags, cwd=root, env=env)
 
     told = lint()
     assert told.returncode == 1
