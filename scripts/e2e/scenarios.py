@@ -655,6 +655,8 @@ def uninstall(lab: Lab, journal: Journal) -> None:
             ]
             items = [item for item in items if item["metadata"].get("uid") not in there]
             items += filter(None, (lab.live(one, namespace) for one in documents if one.elsewhere))
+            uids = {item["metadata"].get("uid") for item in items}
+            items = [item for item in items if uids.isdisjoint(_owners(item))]  # as a Job's pods, which go with it
             going = {id(item): unsettled(item) for item in items if "deletionTimestamp" in item["metadata"]}
             found = {f"{item['kind']}/{item['metadata']['name']}": going.get(id(item), "") for item in items}
             seen.update(name for name in found if steps.is_kept(lab, name, kept, hooks))
@@ -677,6 +679,10 @@ def uninstall(lab: Lab, journal: Journal) -> None:
         with journal.step("the namespace that the chart made is kept"):
             policy = steps.object_of(lab, "Namespace", objects)["metadata"].get("annotations", {}).get(_KEEP)
             demand(policy == "keep", "the namespace is not marked as kept", f"{_KEEP}: keep", str(policy))
+
+
+def _owners(item: Mapping[str, Any]) -> list[str]:
+    return [owner["uid"] for owner in item["metadata"].get("ownerReferences") or ()]
 
 
 def selfcheck(lab: Lab, journal: Journal) -> None:

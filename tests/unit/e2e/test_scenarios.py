@@ -511,18 +511,21 @@ def test_an_uninstall_leaves_what_is_kept_and_what_was_there(monkeypatch: pytest
     kept = {"kind": "Secret", "metadata": {"name": "kept", "annotations": keep, "uid": "k", "namespace": "shop"}}
     stray = {"kind": "ConfigMap", "metadata": {"name": "stray", "uid": "x", "namespace": "shop"}}
     root = {"kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt", "uid": "r", "namespace": "shop"}}
+    hook = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "fill", "uid": "j", "namespace": "shop"}}
+    hook["metadata"] |= {"annotations": {"helm.sh/hook": "pre-install"}}  # type: ignore[operator]
+    of_hook = {"kind": "Pod", "metadata": {"name": "fill-1", "ownerReferences": [{"uid": "j"}], "namespace": "shop"}}
     world, release = World(), Release()
-    stage = Stage(world, release, kept, found=web())
+    stage = Stage(world, release, kept, hook, found=web())
     world.objects = lambda namespace: world.items if namespace else ()  # type: ignore[method-assign, assignment, return-value]
 
     def uninstall(**_: Any) -> None:
-        world.items += [kept, root]
+        world.items += [kept, root, hook, of_hook]
         release.revisions = []
 
     release.uninstall = uninstall  # type: ignore[attr-defined]
     told = journal()
     scenarios.uninstall(stage, told)
-    assert told.steps[-2].detail == "kept: Secret/kept"
+    assert told.steps[-2].detail == "kept: Job/fill, Secret/kept"
     world.items = []
     release.uninstall = lambda **_: world.items.append(stray)  # type: ignore[attr-defined]
     wait = world.wait
