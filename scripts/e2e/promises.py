@@ -359,7 +359,8 @@ def _leads(
     known = open_ports(chosen)
     for port in ports:
         if port not in known and not takes(lab, chosen, port):
-            yield f"{what} leads to port {port}, which its pods do not open: {', '.join(map(str, known))}"
+            told = ", ".join(map(str, known)) or f"{', '.join(pod['metadata']['name'] for pod in chosen)} names none"
+            yield f"{what} leads to port {port}, which its pods do not open: {told}"
 
 
 def takes(lab: Lab, pods: Iterable[Mapping[str, Any]], port: Any) -> bool:

@@ -267,6 +267,16 @@ def test_a_monitor_selects_what_is_of_its_release_alone(kind: str) -> None:
             promises.selected(lab, "space", "space")
 
 
+def test_the_pod_of_a_test_that_a_service_selects_too_is_named() -> None:
+    """By a number requests are sent to it while it runs."""
+    test = {"kind": "Pod", "metadata": {"name": "web-test", "labels": LABELS, "annotations": {"helm.sh/hook": "test"}}}
+    given = service(ports=[{"port": 80, "targetPort": 8080}])
+    lab = Cluster(given, {**test, "spec": {"containers": [{"name": "test"}]}}, pods=[pod()])
+    lab.api.listens = []  # type: ignore[attr-defined]
+    told = refused(promises.selected, lab, "space", "space")
+    assert "Service web leads to port 8080, which its pods do not open: web-test names none" in told
+
+
 def test_of_a_named_port_only_pods_that_name_it_are_sent_requests() -> None:
     """The tests that `helm create` writes bear the labels that its Service selects."""
     test = pod("web-test", container={"ports": []})
