@@ -30,6 +30,7 @@ VARIABLES = {
     "GITHUB_TOKEN, GH_TOKEN": "Whose `forge` is GitHub: the token for a release there; it goes to that forge alone.",
     "GITLAB_TOKEN": "The same for GitLab.",
     "GITEA_TOKEN, FORGEJO_TOKEN": "The same for Gitea and Forgejo.",
+    "VAULT_TOKEN": "Whose `signing_key` is in a Vault, for cosign.",
     "COSIGN_PASSWORD": "In place of GATI_SIGNING_PASSWORD, where that is not set.",
     "SIGSTORE_ID_TOKEN, ACTIONS_ID_TOKEN_REQUEST_URL, BUILDKITE_AGENT_ACCESS_TOKEN": "By CI, for `keyless`.",
     "GOOGLE_SERVICE_ACCOUNT_NAME, SPIFFE_ENDPOINT_SOCKET": "Whose token cosign gets, for `keyless`.",

@@ -28,9 +28,10 @@ PASSWORD = "GATI_REGISTRY_PASSWORD"  # noqa: S105 - the name; no program that we
 SIGNING_PASSWORDS = ("GATI_SIGNING_PASSWORD", "COSIGN_PASSWORD")  # names too; the first is ours, the second cosign's
 WITHHELD = (PASSWORD, *SIGNING_PASSWORDS, "COSIGN_PRIVATE_KEY")
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN")
-# Programs that may ask a forge with such a token, or that start one by what a user set up: a helper that logs in to a
-# registry, a plugin of a kubeconfig. No other has it.
-_ASKING = ("git", "go", "docker", "helm", "kubectl")
+_ASKED_WITH = (*TOKENS, "VAULT_TOKEN")
+# Programs that may ask a forge or a vault with such a token, or that start one by what a user set up: a helper that
+# logs in to a registry, a plugin of a kubeconfig. No other has it.
+_ASKING = ("git", "go", "docker", "helm", "kubectl", "cosign")
 # How variables begin with which a user has these do something else than our flags say, which say all (helm's cluster is
 # the kubeconfig's, as for kubectl; k6 asks no proxy), and what they are given in their place.
 _SETTINGS: Mapping[str, Mapping[str, str | None]] = {
@@ -135,7 +136,7 @@ class Runner:
     @contextlib.contextmanager
     def withholding(self) -> Iterator[None]:
         """Keep them in this block from a program, too, that a library starts by itself."""
-        held = {name: os.environ.pop(name) for name in (*self._kept, *TOKENS) if name in os.environ}
+        held = {name: os.environ.pop(name) for name in (*self._kept, *_ASKED_WITH) if name in os.environ}
         try:
             yield
         finally:
@@ -227,7 +228,7 @@ class Runner:
     ) -> subprocess.Popen[bytes]:
         words, program = [_encoded(os.fspath(word)) for word in argv], os.fspath(argv[0])
         name = Path(program).name
-        tokens = {} if name.startswith(_ASKING) else dict.fromkeys(TOKENS)
+        tokens = {} if name.startswith(_ASKING) else dict.fromkeys(_ASKED_WITH)
         own, names = _SETTINGS.get(name, {}), tuple(os.environ)
         settings = {each: own[begin] for begin in own for each in (begin, *names) if each.startswith(begin)}
         # What is named from the current folder, or is not there, we have found another place for.

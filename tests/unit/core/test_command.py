@@ -259,17 +259,19 @@ class TestSecrets:
         monkeypatch.setenv("GATI_REGISTRY_PASSWORD", "hunter2")
         assert "hunter2" not in Runner().run(("env",)).stdout
 
-    def test_a_forges_token_reaches_those_alone_that_may_ask_it(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    @pytest.mark.parametrize("token", ["GITHUB_TOKEN", "VAULT_TOKEN"])
+    def test_a_token_reaches_those_alone_that_may_ask_with_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, token: str
     ) -> None:
-        monkeypatch.setenv("GITHUB_TOKEN", "hunter2")
+        monkeypatch.setenv(token, "hunter2")
         assert "hunter2" not in Runner().run(("env",)).stdout
-        for name in ("git", "docker-credential-x", "kubectl", "helm"):  # the last two start plugins of a kubeconfig
+        # kubectl and helm start plugins of a kubeconfig, and cosign takes keys from a forge, too.
+        for name in ("git", "docker-credential-x", "kubectl", "helm", "cosign"):
             (tmp_path / name).symlink_to(shutil.which("env") or "env")
             assert "hunter2" in Runner().run((tmp_path / name,)).stdout
 
     def test_are_kept_from_what_a_library_starts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        names = ("GITHUB_TOKEN", "GATI_REGISTRY_PASSWORD", "MINE")
+        names = ("GITHUB_TOKEN", "VAULT_TOKEN", "GATI_REGISTRY_PASSWORD", "MINE")
         for name in names:
             monkeypatch.setenv(name, "hunter2")
         runner = Runner()
