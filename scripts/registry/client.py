@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, sha256
+from scripts.chart.manifest_digest import LAYER_TYPE, MANIFEST_TYPE, PROV_TYPE, sha256
 from scripts.core import json_read
 from scripts.core.errors import FINDING, MALFORMED, SAME_COMMAND, RegistryError
 from scripts.core.files import write_atomic
@@ -232,6 +232,14 @@ class Client:
         """The chart archive that the manifest `found` names, checked."""
         digest, size = self.of_chart(reference, found, patience=patience).layer()
         return self.blob(reference, digest, size, patience=patience)
+
+    def prov(self, reference: Reference, chart: Found) -> bytes | None:
+        """The `.prov` beside the archive that a chart's own manifest names, None where there is none."""
+        layers = [one for one in json_read.load(chart.content)["layers"] if one.get("mediaType") == PROV_TYPE]
+        try:
+            return self.blob(reference, str(layers[0]["digest"]), int(layers[0]["size"])) if layers else None
+        except MALFORMED as error:
+            raise DamagedError(f"{reference}: its .prov cannot be read", found=str(layers[0])[:200]) from error
 
     def served(self, reference: Reference, found: Found, *, patience: float = 0) -> bytes:
         """The archive of what the tag names. Raises RegistryError where its digest does not name the same."""

@@ -586,7 +586,7 @@ class Release:
         return step.state == "unknown" and step.refusal is None and step.name in {one.name for one in self._places}
 
     def _announced(self) -> Announced:
-        facts, package = self.facts, self.package
+        facts, package = self.facts, replace(self.package, prov=self._published.prov)
         reference = f"{package.name}:{package.version}"
         if self._registry is not None:
             reference = str(self._registry.reference(package.name, package.version))

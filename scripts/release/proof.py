@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.chart.archive import Package, changed_files, chart_metadata, describe
-from scripts.chart.manifest_digest import CONFIG_TYPE, PROV_TYPE, pushed_config, sha256
+from scripts.chart.manifest_digest import CONFIG_TYPE, pushed_config, sha256
 from scripts.core import json_read
 from scripts.core.errors import (
     FINDING,
@@ -563,15 +563,14 @@ def _rebuilt(subject: _Subject, provenance: Mapping[str, Any]) -> Check:
 
 def _pgp(subject: _Subject, demand: Demand) -> Iterator[Check]:
     """The row of the `.prov` beside the archive, where there is one or one is asked for."""
-    layers = [one for one in json_read.load(subject.chart.content)["layers"] if one.get("mediaType") == PROV_TYPE]
-    if not layers:
+    try:
+        prov = subject.client.prov(subject.reference, subject.chart)
+    except RegistryError as error:
+        yield Check("pgp", FAILED, f"the .prov cannot be read: {error}".splitlines()[0])
+        return
+    if prov is None:
         if demand.keyring:
             yield Check("pgp", ABSENT, "no .prov is beside the archive")
-        return
-    try:
-        prov = subject.client.blob(subject.reference, str(layers[0]["digest"]), int(layers[0]["size"]))
-    except (RegistryError, *MALFORMED) as error:
-        yield Check("pgp", FAILED, f"the .prov cannot be read: {error}".splitlines()[0])
         return
     fault = fault_of_prov(subject.work, subject.archive, subject.package.path.name, prov, demand.keyring)
     if fault:

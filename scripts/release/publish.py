@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -51,13 +51,17 @@ _SETTLE, _LONGEST_SETTLE = 1.0, 30.0  # seconds, at least and at most, until som
 
 @dataclass(frozen=True)
 class Probe:
-    """What a registry holds of a version: its manifest's `digest`, in words (`detail`), why it is unknown (`error`)."""
+    """What a registry holds of a version: its manifest's `digest`, in words (`detail`), why it is unknown (`error`).
+
+    Of the same archive it is also the `prov` that was pushed beside it.
+    """
 
     state: State
     reference: str
     digest: str | None
     detail: str
     error: ReleaseError | None = None
+    prov: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -203,14 +207,16 @@ def _probe(client: Client, reference: Reference, package: Package, patience: flo
     if found is None:
         return Probe("absent", str(reference), None, f"{reference} is not published")
     state: State = "same"
-    if found.digest == package.manifest_digest:
-        how = "already, the same"
-    else:
+    how, chart = "already, the same", found
+    if found.digest != package.manifest_digest:
         state, how = "different", "with other content"
         with contextlib.suppress(RegistryError):  # something else than a chart
-            if client.of_chart(reference, found).layer()[0] == f"sha256:{package.sha256}":
-                state, how = "same", "already: the same archive under a manifest of other annotations"
-    return Probe(state, str(reference), found.digest, f"{reference} is published {how} ({found.digest})")
+            chart = client.of_chart(reference, found)
+            if chart.layer()[0] == f"sha256:{package.sha256}":
+                state, how = "same", "already: the same archive under another manifest"
+    prov = client.prov(reference, chart) if state == "same" else None
+    detail = f"{reference} is published {how} ({found.digest})"
+    return Probe(state, str(reference), found.digest, detail, prov=prov)
 
 
 def push(client: Client, archive: Path, epoch: int, helm: Helm, prov: bytes | None = None) -> None:

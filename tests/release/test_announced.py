@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import http.server
 import json
 import os
@@ -281,17 +283,25 @@ class TestForge:
 
     def test_what_speaks_for_the_archive_goes_along(self, place: Place, what: Announced, forge: Any) -> None:
         what.package.path.parent.mkdir(exist_ok=True)
-        for end in (".prov", ".sigstore.json"):
-            what.package.path.with_name(f"demo-1.2.0.tgz{end}").write_text(end)
+        prov, bundle = (what.package.path.with_name(f"demo-1.2.0.tgz{end}") for end in (".prov", ".sigstore.json"))
+        prov.write_text(f"demo-1.2.0.tgz: sha256:{what.package.sha256}")
+        digest = base64.b64encode(hashlib.sha512(what.archive).digest()).decode()
+        bundle.write_text(json.dumps({"messageSignature": {"messageDigest": {"digest": digest}}}))
         place.announce(what)
         held = forge.held(forge.shown()[0])
-        assert held["demo-1.2.0.tgz.prov"] == b".prov"
+        assert held["demo-1.2.0.tgz.prov"] == prov.read_bytes()
         sums = held["demo-1.2.0.sha256"].decode().splitlines()
         assert [line.split("  ")[1] for line in sums] == [
             "demo-1.2.0.tgz",
             "demo-1.2.0.tgz.prov",
             "demo-1.2.0.tgz.sigstore.json",
         ]
+
+    def test_what_speaks_for_an_earlier_archive_of_that_name_stays_behind(self, what: Announced) -> None:
+        what.package.path.parent.mkdir(exist_ok=True)
+        for end in (".prov", ".sigstore.json"):
+            what.package.path.with_name(f"demo-1.2.0.tgz{end}").write_text(f"demo-1.2.0.tgz: sha256:{'0' * 64}")
+        assert [*what.files()] == ["demo-1.2.0.tgz", "demo-1.2.0.sha256"]
 
     def test_a_tag_at_another_commit_is_refused(self, place: Place, what: Announced, forge: Any) -> None:
         forge.tags["demo-1.2.0"] = "0" * 40

@@ -116,6 +116,17 @@ def test_helm_verifies_what_it_pulls_from_an_index(signing: Project, keys: Keys,
     assert indexed.plan()["index"] == "absent"
 
 
+def test_the_prov_that_was_published_is_announced_also_from_a_clone_that_has_none(
+    signing: Project, tmp_path: Path
+) -> None:
+    signing.release()
+    prov = (signing.config.dist / "demo-1.2.0.tgz.prov").read_bytes()
+    shutil.rmtree(signing.config.dist)
+    pages = tmp_path / "pages"
+    Project(signing.work.having(chart_index=str(pages), pgp_key="")).release()
+    assert (pages / "demo-1.2.0.tgz.prov").read_bytes() == prov
+
+
 def test_a_prov_that_was_changed_or_is_of_something_else_is_refused(signing: Project, keys: Keys) -> None:
     signing.release()
     archive = (signing.config.dist / "demo-1.2.0.tgz").read_bytes()
