@@ -15,7 +15,7 @@ from scripts.chart.archive import Package, chart_metadata, read_members
 from scripts.chart.changelog import read_changelog
 from scripts.core import json_read
 from scripts.core.config import Config
-from scripts.core.errors import MALFORMED
+from scripts.core.errors import MALFORMED, ToolError
 from scripts.core.files import sha256
 from scripts.core.git import Repository
 from scripts.registry.referrers import PREDICATE, Attachment
@@ -174,12 +174,21 @@ def public_url(repository: Repository, metadata: Mapping[str, Any]) -> str | Non
         scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)", plain) if not there else None
         if scp is None:  # a folder, from the root where it is not whole
             return f"file://{(repository.root / rest).resolve()}"
-        return f"https://{scp[1]}/{scp[2].removeprefix('/').removesuffix('.git')}"
+        return f"https://{_by_ssh(repository, scp[1])}/{scp[2].removeprefix('/').removesuffix('.git')}"
     host, _, path = re.split("[?#]", rest)[0].partition("/")  # a token may come after the path, too
     host, path = host.rpartition("@")[2], path.rstrip("/").removesuffix(".git")
     if "ssh" in scheme:
-        host, scheme = re.sub(r":\d+$", "", host), "https"
+        host, scheme = _by_ssh(repository, re.sub(r":\d+$", "", host)), "https"
     return f"{scheme}://{host}/{path}"
+
+
+def _by_ssh(repository: Repository, host: str) -> str:
+    """What others call the host of an address for ssh: an alias of this user's leads on, and forges have one for it."""
+    if "." not in host and "[" not in host:
+        with contextlib.suppress(ToolError):
+            told = repository.runner.run(("ssh", "-G", "--", host), check=False).stdout
+            host = next((line[9:] for line in told.splitlines() if line.startswith("hostname ")), host)
+    return re.sub(r"^(alt)?ssh\.", "", host)
 
 
 def builder(environ: Mapping[str, str]) -> str:
