@@ -20,7 +20,7 @@ from scripts.core.files import write_atomic
 from scripts.core.interrupt import pause
 from scripts.core.waiting import patiently
 from scripts.registry.challenges import authorize, read_challenges, refused
-from scripts.registry.failures import BrokenTls, Busy, NoTls, Transient
+from scripts.registry.failures import IDENTITY, BrokenTls, Busy, NoTls, Transient
 from scripts.registry.reference import CORRECT, DIGEST, Reference, Registry
 from scripts.registry.transport import TOO_MANY, Answer, Transport, shown_url, within
 
@@ -418,10 +418,14 @@ class Client:
         """The refusal of a server whose API root, too, is not that of a registry."""
         if answer.codes() or (welcome := self._welcome) is None or _like_a_registry(welcome):
             return None
+        host, found = self.registry.host, welcome.words()
+        if "SSL certificate" in found:  # nginx lets everybody connect, and says so on a page
+            message = f"{host} refuses who shows no client certificate that it takes"
+            return RegistryError(message, found=found, run=IDENTITY)
         return RegistryError(
-            f"{self.registry.host} is not an OCI registry",
+            f"{host} is not an OCI registry",
             expected=f"an answer of the OCI distribution API at {self._url('')}",
-            found=welcome.words(),
+            found=found,
             run=self._way_out,
         )
 

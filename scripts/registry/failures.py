@@ -13,6 +13,7 @@ from scripts.registry.reference import CORRECT
 
 _PROXIES = "correct HTTPS_PROXY, HTTP_PROXY or NO_PROXY"
 _LOOK = f"see that the registry runs and can be reached from here, or {CORRECT}"
+IDENTITY = "give yours: registry_cert and registry_key in [tool.gati], GATI_REGISTRY_CERT and GATI_REGISTRY_KEY"
 _AUTHORITY = "give the authority's file: registry_ca in [tool.gati] or GATI_REGISTRY_CA"
 _UNTRUSTED = {  # what helps, by OpenSSL's number for what is wrong
     9: "look at the clock of this machine: the certificate is not valid yet",
@@ -105,7 +106,7 @@ def _tls_error(text: str, words: str, host: str) -> RegistryError:
         return RegistryError(
             f"{host} refuses the TLS connection, as one that asks for a client certificate does",
             found=words,
-            run="give yours: registry_cert and registry_key in [tool.gati], GATI_REGISTRY_CERT and GATI_REGISTRY_KEY",
+            run=IDENTITY,
         )
     if "eof" in text:  # it was cut, nothing that speaks TLS listens, or the word of why was lost with the connection
         return BrokenTls(

@@ -36,6 +36,7 @@ _CONNECT, _READ, _WHOLE = 5.0, 10.0, 60.0  # seconds: to connect, between two pa
 _LONGER = 3  # times as long is waited for packets when that was too short once: some are slow each time
 _SLOWEST = 256 << 10  # bytes a second that a large answer, or what is sent, has to go with
 _SHOWN = 500  # letters of what an answer says
+_TITLE = re.compile(r"<title[^<>]{0,99}>\s*([^<]{1,500})", re.IGNORECASE)  # of a page
 _HOPS = 10  # redirects, as Go follows
 _HEADERS = 1000  # lines: Go counts their bytes, and http.client takes a hundred
 _ATTEMPTS, _PATIENCE = 4, 25.0  # tries, and seconds after which no further try begins
@@ -73,7 +74,9 @@ class Answer:
         """What the answer says, on one line of printable characters."""
         kind = self.headers.get("Content-Type", "no content type").partition(";")[0]
         if "html" in kind:
-            return f"HTTP {self.status}, a page ({kind})"
+            title = _TITLE.search(self.body.decode("utf-8", "replace"))
+            kind = f"a page: {title[1]}" if title else f"a page ({kind})"
+            return f"HTTP {self.status}, {_plain(kind)}"
         text = ""
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
             told = self.json()
@@ -82,9 +85,13 @@ class Answer:
         if not text:
             text = self.body.decode("utf-8", "replace")
             text = "" if {"\0", "\ufffd"} & set(text) and "text" not in kind else text  # as of an archive
-        text = "".join(character if character.isprintable() else " " for character in text[:_SHOWN])
-        words = text.split()[: None if len(text) < _SHOWN else -1]  # no part of a word, which may be a secret
-        return f"HTTP {self.status}, {' '.join(words) or kind}"
+        return f"HTTP {self.status}, {_plain(text) or kind}"
+
+
+def _plain(text: str) -> str:
+    """The beginning of a text, in printable characters on one line."""
+    text = "".join(character if character.isprintable() else " " for character in text[:_SHOWN])
+    return " ".join(text.split()[: None if len(text) < _SHOWN else -1])  # no part of a word, which may be a secret
 
 
 @dataclass(frozen=True)

@@ -362,6 +362,15 @@ class TestTls:
         assert seen.state == "unknown"
         assert "is not an OCI registry" in seen.detail
 
+    @pytest.mark.parametrize("title", ["400 No required SSL certificate was sent", "400 The SSL certificate error"])
+    def test_a_client_certificate_that_a_page_asks_for(self, packed: Package, title: str) -> None:
+        body = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>nginx</body></html>".encode()  # as nginx has it
+        with scripted(lambda _: Reply(400, body, {"Content-Type": "text/html"})) as server:
+            seen = probe(Registry(f"oci://{server.host}/x", plain_http=True), packed)
+        assert seen.error is not None
+        assert seen.error.found == f"HTTP 400, a page: {title}"
+        assert "registry_cert" in (seen.error.run or "")
+
     def test_plain_http_beside_a_file_for_tls_is_tls_where_it_is_spoken_as_with_helm(
         self, distribution: Served, packed: Package, helm: Helm, work: Workspace, tmp_path: Path
     ) -> None:
