@@ -15,12 +15,13 @@ from typing import Any
 
 from scripts.core import json_read
 from scripts.core.command import PASSWORD, Runner
-from scripts.core.errors import CommandTimeout, ConfigError, RegistryError, ReleaseError
+from scripts.core.errors import SAME_COMMAND, CommandTimeout, ConfigError, RegistryError, ReleaseError
 
 USERNAME = "GATI_REGISTRY_USERNAME"
 IN_ENVIRONMENT = f"{USERNAME} and {PASSWORD}"
 _DOCKER_HUB = "https://index.docker.io/v1/"  # what docker calls docker.io in its file
 _HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
+_MEND = f"mend {{}}, or move it away, then {SAME_COMMAND}"  # for helm, which would log in, cannot read it either
 _HELPER = 20.0  # seconds for a credential helper, which may ask a server, or somebody to unlock a keychain
 _SILENT = weakref.WeakKeyDictionary[Runner, set[str]]()  # the helpers that did not answer a task, which asks them once
 
@@ -106,7 +107,8 @@ def _from_file(file: Path, host: str, path: str, runner: Runner) -> Credentials 
     except (OSError, ValueError) as error:
         # The words of a decoder may hold what stands in the file.
         found = error.strerror if isinstance(error, OSError) else "no JSON"
-        raise ConfigError(f"{file} cannot be read as a file of registry logins", found=found) from error
+        what = f"{file} cannot be read as a file of registry logins"
+        raise ConfigError(what, found=found, run=_MEND.format(file)) from error
     auths, helpers, store = _members(file, content)
     address = login_address(host)
     named = next((helpers[name] for name in _names(helpers, host, path)), None)
@@ -133,9 +135,8 @@ def _members(file: Path, content: Any) -> tuple[dict[str, Any], dict[str, Any], 
         auths, helpers, store = (content.get(name) for name in ("auths", "credHelpers", "credsStore"))
         if isinstance(auths or {}, dict) and isinstance(helpers or {}, dict) and isinstance(store or "", str):
             return auths or {}, helpers or {}, store or ""
-    raise ConfigError(
-        f"{file} is no file of registry logins", expected="a JSON object with auths, credHelpers and credsStore"
-    )
+    wanted = "a JSON object with auths, credHelpers and credsStore"
+    raise ConfigError(f"{file} is no file of registry logins", expected=wanted, run=_MEND.format(file))
 
 
 def _names(keys: Iterable[str], host: str, path: str) -> list[str]:

@@ -242,6 +242,13 @@ class TestEntries:
         with pytest.raises(ConfigError, match=r"config\.json"):
             find(home)
 
+    @pytest.mark.parametrize("content", ["{", "[]", "\ufeff{}", '{"auths": "x"}'])
+    def test_a_file_into_which_helm_cannot_log_in_either_is_mended_first(self, home: Path, content: str) -> None:
+        write(home, "helm", content)
+        with pytest.raises(ConfigError) as told:
+            find(home)
+        assert str(told.value.run).startswith("mend ")
+
     @pytest.mark.parametrize("name", ["GATI_REGISTRY_USERNAME", "GATI_REGISTRY_PASSWORD"])
     def test_half_a_login_in_the_environment(self, home: Path, name: str) -> None:
         with pytest.raises(ConfigError, match="half a registry login") as caught:
