@@ -33,11 +33,12 @@ def owned(what: str) -> str:
 
 @contextlib.contextmanager
 def temporary(what: str, within: Path | None = None) -> Iterator[Path]:
-    """A temporary folder of this process, for the block; hidden in `within`, where those of dead ones are removed."""
-    for left in within.glob(f".gati-{what}-*") if within else ():
-        if orphaned(left.name.removeprefix(f".gati-{what}-").rpartition("-")[0]):
+    """A temporary folder of this process, for the block, hidden in `within`; those of dead ones are removed there."""
+    hidden = "." * bool(within)
+    for left in (within or Path(tempfile.gettempdir())).glob(f"{hidden}gati-{what}-*"):  # which may hold a login
+        if orphaned(left.name.removeprefix(f"{hidden}gati-{what}-").rpartition("-")[0]):
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="." * bool(within) + owned(what), dir=within) as folder:
+    with tempfile.TemporaryDirectory(prefix=hidden + owned(what), dir=within) as folder:
         yield Path(folder)
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,16 @@ def test_a_mark_is_of_this_process_while_it_lasts(killed: str) -> None:
     assert orphaned(f"{machine}-{number}-{int(began) - 1}"), "another process had the number before"
     for other in (f"000000-{number}-1", "", "a-b-c", f"{machine}-x-1"):
         assert not orphaned(other), other
+
+
+def test_what_a_killed_process_had_is_removed_by_the_next_that_has_the_same(
+    killed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in (f"gati-push-{killed}-abc", f"gati-pushed-{killed}-abc"):
+        (tmp_path / name).mkdir()
+    with temporary("push") as folder:
+        assert {path.name for path in tmp_path.glob("gati-*")} == {folder.name, f"gati-pushed-{killed}-abc"}
 
 
 def test_processes_that_are_not_seen_from_here_are_of_another_machine(root: Path) -> None:
