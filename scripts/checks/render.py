@@ -14,6 +14,7 @@ from typing import Any
 from scripts.chart.contents import INSTALLED_FIRST
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Manifests, Parser
+from scripts.checks.between import between
 from scripts.checks.matrix import SCHEMA_VERSION, Cell, Plan, Spread, Values, renderable, spread
 from scripts.core.errors import ChartError, ReleaseError, ValuesError
 from scripts.core.files import writing
@@ -79,9 +80,10 @@ def submitted(
 ) -> Iterator[Mapping[Cell, Future[Manifests]]]:
     """Every render of the matrix, under way in `pool` while the block lasts; `parser` may be that of other renders.
 
-    A chart whose templates cannot look at the cluster is rendered once for all of its versions. Values that obey their
-    schema once do so for every version, so that it is not asked again: it takes a seventh of helm's time. Nor are the
-    definitions in `crds/`, which values alone may switch off: half of the time where they are large.
+    A chart whose templates cannot look at the cluster is rendered once for all of its versions, and one that can is
+    not for those that lie `between` two others with the same outcome. Values that obey their schema once do so for
+    every version, so that it is not asked again: it takes a seventh of helm's time. Nor are the definitions in
+    `crds/`, which values alone may switch off: half of the time where they are large.
     """
     parser = parser or Parser(plan.release)
     defines = any(map(INSTALLED_FIRST.match, plan.contents.files))
@@ -116,16 +118,27 @@ def submitted(
             found = parser.read(text, unknown)
             return whole.result().leading(INSTALLED_FIRST).followed_by(found) if whole and leaves else found
 
-        alike: dict[object, Future[Manifests]] = {}
+        def inner(cell: Cell, older: Future[Manifests], newer: Future[Manifests]) -> Manifests:
+            with contextlib.suppress(ChartError, ValuesError):
+                if older.result().text == newer.result().text:
+                    return older.result()
+            return one(cell, *first[cell.values])
+
         under_way: dict[Cell, Future[Manifests]] = {}
+        alike: dict[object, Future[Manifests]] = {}
+        middle = between(plan)
         for cell in plan.cells():
+            if cell in middle:
+                continue
             key = cell if plan.contents.asks_for_version else cell.values
             if key not in alike:
                 taken, whole = first.get(cell.values, (Future[bool](), None))
                 alike[key] = pool.submit(one, cell, taken, whole)
                 first.setdefault(cell.values, (taken, alike[key]))
             under_way[cell] = alike[key]
-        yield under_way
+        for cell, (older, newer) in middle.items():  # last, so that the two that they wait for are begun before them
+            under_way[cell] = pool.submit(inner, cell, under_way[older], under_way[newer])
+        yield {cell: under_way[cell] for cell in plan.cells()}
 
 
 def gathered(plan: Plan, futures: Mapping[Cell, Future[Manifests]]) -> Rendered:

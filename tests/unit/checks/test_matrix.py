@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -146,32 +147,70 @@ def test_a_schema_is_asked_once_for_values_that_obey_it(folder: Path) -> None:
 
 
 class Versioned:
-    """A helm that notes for which minors it is asked."""
+    """A helm whose output is of the version or not, and that notes what it is asked for."""
 
-    def __init__(self) -> None:
-        self.seen = list[int]()
+    def __init__(self, text: Callable[[int], str]) -> None:
+        self.text, self.seen = text, list[int]()
 
     def template(self, chart: Path, *, kube_version: str, **_: Any) -> str:
-        self.seen.append(int(kube_version.split(".")[1]))
-        return config_map("same")
+        self.seen.append(number := int(kube_version.split(".")[1]))
+        return config_map(self.text(number))
 
 
 ALL = list(range(28, 38))
 
 
 @pytest.mark.parametrize(
-    ("template", "rendered"), [("{{ .Capabilities.KubeVersion }}", ALL), ("{{ .Values.minor }}", ALL[:1])]
+    ("template", "text", "rendered"),
+    [
+        ("{{ .Capabilities.KubeVersion }}", lambda _: "same", [28, 37]),
+        ("{{ .Capabilities.KubeVersion }}", lambda number: f"v{number}", ALL),
+        ("{{ .Capabilities.KubeVersion }} 1.31", lambda _: "same", [28, 30, 31, 32, 37]),
+        ("{{ .Capabilities.KubeVersion }} 1.31", lambda number: str(number > 31), [28, 30, 31, 32, 37]),
+        ("{{ .Capabilities.KubeVersion }} 1.31", lambda number: str(number > 34), [28, 30, 31, 32, 33, 34, 35, 36, 37]),
+        ("{{ .Capabilities.KubeVersion.Minor }} 31", lambda _: "same", [28, 30, 31, 32, 37]),
+        ("{{ .Capabilities.KubeVersion }} v1.311 11.31 1.3", lambda _: "same", [28, 37]),
+        ("{{ range .Capabilities.APIVersions }}{{ end }}", lambda _: "same", ALL),
+    ],
 )
-def test_what_can_look_at_the_cluster_is_rendered_for_each_minor(
-    tmp_path: Path, template: str, rendered: list[int]
+def test_what_lies_between_two_equal_renders_needs_none(
+    tmp_path: Path, template: str, text: Callable[[int], str], rendered: list[int]
 ) -> None:
     (tmp_path / "templates").mkdir()
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: demo\nversion: 1.0.0\n")
     (tmp_path / "templates" / "a.yaml").write_text(template)
-    helm = Versioned()
+    helm = Versioned(text)
     plan = make_plan(read_chart(tmp_path), [f"1.{number}" for number in ALL])
     with ThreadPoolExecutor(2) as pool, submitted(plan, cast("Helm", helm), pool) as futures:
-        assert [future.result().text for future in futures.values()] == [config_map("same")] * len(ALL)
+        names = [future.result().text for future in futures.values()]
+    assert names == [config_map(text(number)) for number in ALL]
+    assert sorted(helm.seen) == rendered
+
+
+class Gone(Keda):
+    """Clusters on which an API comes with 1.31 and goes after 1.33."""
+
+    def builtin(self, minor: str) -> frozenset[str]:
+        return frozenset({"young.io/v1", "young.io/v1/Old"} if minor in ("1.31", "1.32", "1.33") else {"v1"})
+
+
+@pytest.mark.parametrize(
+    ("template", "rendered"),
+    [
+        ('.Capabilities.APIVersions.Has "young.io/v1"', [28, 30, 31, 33, 34, 37]),
+        ('.Capabilities.APIVersions.Has "v2/Other"', [28, 37]),
+        ('.Capabilities.APIVersions.Has (printf "%s/v1" "young.io")', [28, 30, 31, 33, 34, 37]),
+        ('.Capabilities.APIVersions.Has $name }}{{ "Old"', [28, 30, 31, 33, 34, 37]),
+    ],
+)
+def test_where_an_api_comes_or_goes_is_rendered(tmp_path: Path, template: str, rendered: list[int]) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: demo\nversion: 1.0.0\n")
+    (tmp_path / "templates" / "a.yaml").write_text(f"{{{{ {template} }}}}")
+    helm = Versioned(lambda _: "same")
+    plan = replace(make_plan(read_chart(tmp_path), [f"1.{number}" for number in ALL], clusters=Gone()), ways=())
+    with ThreadPoolExecutor(2) as pool, submitted(plan, cast("Helm", helm), pool) as futures:
+        assert all(future.result() for future in futures.values())
     assert sorted(helm.seen) == rendered
 
 
