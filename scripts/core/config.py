@@ -182,6 +182,7 @@ _FORMS = {
 KINDS = {
     "str": "text",
     "bool": "true or false",
+    "int": "a whole number",
     "Path": "a path",
     "tuple[str, ...]": "a list of texts",
     "tuple[int, ...]": "a list of numbers",

@@ -236,6 +236,7 @@ def run(work: Workspace, options: Options, *, on: KindCluster | None = None) -> 
             folder=folder,
             images=options.images or work.config.own_images,
             latency=options.latency,
+            deadline=charts["subject"].deadline,
             own=own is not None,
             login=login,
             **charts,

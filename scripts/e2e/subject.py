@@ -141,6 +141,8 @@ class Subject:
     crds: str = "told"
     """What is done about definitions in crds/, which helm does not upgrade: "told" where that matters, or "applied"
     before each upgrade, with `kubectl apply --server-side --field-manager=helm`."""
+    deadline: int = 300
+    """Seconds that the pods may take to become ready."""
 
     def overlay(
         self, *, namespace: str, images: str, version: str, changes: Sequence[str], knows: Callable[[str], bool]
@@ -188,6 +190,8 @@ def read_subject(table: Values, release: str) -> Subject:
         if key not in known:
             raise ConfigError(f"[tool.gati.e2e] has no key {key!r}", expected=meant(key, known))
         given[key] = _value(str(known[key].type), value, key)
+    if given.get("deadline", 1) < 1:
+        raise ConfigError(f"[tool.gati.e2e] deadline = {given['deadline']} is no time", expected="seconds, from 1")
     for key, allowed in (("protocol", PROTOCOLS), ("crds", ("told", "applied"))):
         if given.get(key, allowed[0]) not in allowed:
             raise ConfigError(f"[tool.gati.e2e] {key} is none", expected=", ".join(allowed), found=repr(given[key]))
@@ -199,7 +203,7 @@ def _value(wanted: str, value: Any, key: str) -> Any:
         return _tables(value, wanted.count("Mapping["), key)
     if key == "port" and type(value) is int:
         value = str(value)
-    shape = {"str": str, "bool": bool, "tuple[str, ...]": str, "tuple[int, ...]": int}[wanted]
+    shape = {"str": str, "bool": bool, "int": int, "tuple[str, ...]": str, "tuple[int, ...]": int}[wanted]
     parts = value if wanted.startswith("tuple") else [value]
     if not isinstance(parts, list) or any(type(one) is not shape for one in parts):
         raise ConfigError(f"[tool.gati.e2e] {key} has the wrong type", expected=KINDS[wanted], found=repr(value))

@@ -279,6 +279,8 @@ def test_nobody_is_asked_where_nobody_runs() -> None:
         ({"servise": "app"}, "no key 'servise'"),
         ({"statuses": ["200"]}, "statuses has the wrong type"),
         ({"protocol": "udp"}, "protocol is none"),
+        ({"deadline": "10 m"}, "deadline has the wrong type"),
+        ({"deadline": 0}, "deadline = 0 is no time"),
         ({"values": "replicas=2"}, "e2e.values.* must be a table"),
         ({"changes": {"a": 1}}, r"e2e.changes.a.* must be a table"),
         ({"protocol": "tcp", "differs": "version"}, "differs is about http, which is not what is asked"),
