@@ -41,9 +41,8 @@ ENDLESS = math.inf
 
 _PROOF, _PROOF_AT_MOST = 4.0, 12.0  # seconds that a container without a probe has to run before it is believed
 
-_TRIES = (
-    3  # crashes after which a container has waited for others for more than PASSING: 10 s, 20 s, 40 s apart; probes
-)
+# Crashes after which a container has waited for others for more than PASSING: 10 s, 20 s, 40 s apart; and probes.
+_TRIES = 3
 
 _RANKS = (
     *("missing-kind", "admission", "quota", "unschedulable", "image-pull", "config", "mount", "sandbox"),
@@ -437,10 +436,9 @@ class _Reading:
                 why += _nameless(pod["spec"])
                 label = f"{'init ' if container in beside else ''}container {container['name']}"
                 text = f"{label} runs and is not ready: {'; '.join(why)}"
-                unasked = sum(
-                    bool(UNASKED.search(one)) for one in said[-_TRIES:]
-                )  # once it may be a busy runtime's word
-                patience = RETRIED if unasked == _TRIES else ENDLESS
+                # Once it may be a busy runtime's word.
+                unasked = sum(bool(UNASKED.search(one)) for one in said[-_TRIES:]) == _TRIES
+                patience = RETRIED if unasked else ENDLESS
                 yield self._of_pod("readiness", pod, text, patience, container=container["name"])
         ready, every = conditions(pod).get("Ready", {}), status.get("containerStatuses", ())
         if ready.get("status") == "False" and every and all(container.get("ready") for container in every):
