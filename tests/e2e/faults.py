@@ -700,13 +700,16 @@ CASES = (
         Edit("ConfigMap", "gati-ingress-dashboard", 'set .data "gati.json" "{"'),
     ),
     case(
-        "role-verb", "install", "more rights than it uses", Edit("Role", FRONT, 'set (first .rules) "verbs" (list "*")')
+        "role-verb",
+        "install",
+        "more rights than it uses",
+        Edit("Role", FRONT, 'set . "rules" (append .rules (set (deepCopy (first .rules)) "verbs" (list "*")))'),
     ),
     case(
         "role-empty",
         "install",
         "may not read configmaps route-manager-routes",
-        Edit("Role", BACK, 'set (first .rules) "verbs" (list "watch")'),
+        Edit("Role", BACK, 'set (first .rules) "resourceNames" (list "nothing")'),
     ),
     case(
         "role-names", "install", "more rights than it uses", Edit("Role", BACK, 'unset (first .rules) "resourceNames"')
