@@ -708,8 +708,8 @@ CASES = (
     case(
         "role-empty",
         "install",
-        "may not read configmaps route-manager-routes",
-        Edit("Role", BACK, 'set (first .rules) "resourceNames" (list "nothing")'),
+        r"Role route-manager has rules.0.verbs \['watch'\]",
+        Edit("Role", BACK, 'set (first .rules) "verbs" (list "watch")'),
     ),
     case(
         "role-names", "install", "more rights than it uses", Edit("Role", BACK, 'unset (first .rules) "resourceNames"')
