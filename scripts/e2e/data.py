@@ -50,9 +50,12 @@ class Data:
             lab.await_ready(namespace)
             places, pods = list(self._places()), lab.pods(namespace)
             devices = [pod["metadata"]["name"] for pod in pods for one in pod["spec"]["containers"] if _DEVICES in one]
-            first = {(place.claim, place.path): place for place in reversed(places)}
-            for place in sorted(first.values(), key=places.index):
-                if not lab.own and self._modes(place) == ["ReadWriteOncePod"]:  # a kubelet gives it to no second one
+            once: dict[tuple[str, str], Place] = {}
+            for place in places:
+                once.setdefault((place.claim, place.path), place)
+            for place in once.values():
+                # Of these a kubelet gives none to a second pod.
+                if not lab.own and self._modes(place.claim) == ["ReadWriteOncePod"]:
                     journal.skip(f"that data stays at {place}, which one pod alone may have (ReadWriteOncePod)")
                     continue
                 token = secrets.token_hex(8)
@@ -135,21 +138,21 @@ class Data:
         """No claim that can be on one node is on several: those of a cluster of ours would let it, and no cloud."""
         nodes: dict[str, set[str]] = {}
         for place in places if self._lab.own else ():
-            if self._modes(place) == ["ReadWriteOnce"]:
-                nodes.setdefault(place.claim, set()).add(place.node)
+            nodes.setdefault(place.claim, set()).add(place.node)
         for claim, on in nodes.items():
+            fits = len(on) == 1 or self._modes(claim) != ["ReadWriteOnce"]
             told = "pods on one node, or ReadWriteMany: elsewhere the others wait for the volume", ", ".join(sorted(on))
-            demand(len(on) == 1, f"claim {claim} is ReadWriteOnce, and pods on {len(on)} nodes have it", *told)
+            demand(fits, f"claim {claim} is ReadWriteOnce, and pods on {len(on)} nodes have it", *told)
 
     def _bound(self, place: Place) -> bool:
-        volume = self._lab.api.get("PersistentVolume", self._claim(place).get("volumeName", "")) or {}
+        volume = self._lab.api.get("PersistentVolume", self._claim(place.claim).get("volumeName", "")) or {}
         return bool(volume.get("spec", {}).get("nodeAffinity"))
 
-    def _modes(self, place: Place) -> list[str]:
-        return [*self._claim(place).get("accessModes", ())]
+    def _modes(self, claim: str) -> list[str]:
+        return [*self._claim(claim).get("accessModes", ())]
 
-    def _claim(self, place: Place) -> Object:
-        live = self._lab.api.get("PersistentVolumeClaim", place.claim, self._namespace) or {}
+    def _claim(self, claim: str) -> Object:
+        live = self._lab.api.get("PersistentVolumeClaim", claim, self._namespace) or {}
         return dict(live.get("spec", {}))
 
     def _places(self) -> Iterator[Place]:

@@ -241,15 +241,19 @@ def demand_images(lab: Lab, namespace: str, version: str) -> None:
     """
     replace_by_hand(lab, silent, namespace)
     images = {container["image"] for pod in lab.pods(namespace) for container in pod["spec"]["containers"]}
-    live = (lab.api.get(*kind_and_name(name), namespace) or {"spec": {}} for name in lab.found.workloads)
-    parted = any((one["spec"].get("updateStrategy") or {}).get("rollingUpdate", {}).get("partition") for one in live)
     ours = {image for image in images if image.startswith(f"{lab.images}/")}
     tags = lab.subject.tags(version)
     names = [image.rpartition("/")[2] for image in ours or images]
     right = [not tags.isdisjoint((name, name.rpartition(":")[2])) for name in names]
-    done = all(right) if ours and not parted else any(right) or not images
+    done = all(right) or (any(right) and (not ours or _parted(lab, namespace)))
     told = "a pod runs another image", " or ".join(sorted(tags)), ", ".join(sorted(images))
     demand(done or not lab.subject.versioned, *told)
+
+
+def _parted(lab: Lab, namespace: str) -> bool:
+    """Whether a partition keeps pods of a StatefulSet at the revision before."""
+    live = (lab.api.get(*kind_and_name(name), namespace) or {"spec": {}} for name in lab.found.workloads)
+    return any((one["spec"].get("updateStrategy") or {}).get("rollingUpdate", {}).get("partition") for one in live)
 
 
 def taken(lab: Lab, namespace: str) -> Snapshot:

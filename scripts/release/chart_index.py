@@ -76,7 +76,10 @@ class Index:
         return {name: data for name, data in fetched if self.store.read(name) is None}
 
     def _known(self, index: bytes | None, what: Announced) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """An index in the parts of `_parted`, and what those say that are read. Raises ReleaseError for none."""
+        """An index in the parts of `_parted`, and what those say that are read, with a list for the chart.
+
+        Raises ReleaseError for what is no index.
+        """
         try:
             parts = _parted(index.decode() if index and index.strip() else _EMPTY, what.package.name)
             content = load("".join(parts[::2]))
@@ -86,15 +89,15 @@ class Index:
         found = (entries or {}).get(what.package.name) if isinstance(entries, dict | None) else ()
         if not isinstance(found, list | None) or not all(isinstance(one, dict) for one in found or []):
             raise self._broken("a list of versions for each chart under `entries` is expected")
-        return parts, content
+        return parts, {**content, "entries": {**(entries or {}), what.package.name: found or []}}
 
     def _with(self, parts: tuple[str, ...], content: Mapping[str, Any], what: Announced) -> str:
         """The index with the entry of the version first among those of its chart, and no other line changed."""
-        name, entry, others = what.package.name, self._made(what), content["entries"] or {}
+        name, entry, others = what.package.name, self._made(what), content["entries"]
         head, before, own, after, tail = parts
         with contextlib.suppress(yaml.YAMLError, StopIteration):  # the latter of entries that are merged into it
             fresh = _inserted(head + own + tail, name, entry)
-            if load(fresh) == {**content, "entries": {**others, name: [entry, *(others.get(name) or [])]}}:
+            if load(fresh) == {**content, "entries": {**others, name: [entry, *others[name]]}}:
                 return head + before + fresh[len(head) : len(fresh) - len(tail)] + after + tail
         raise ReleaseError(
             f"{INDEX} of {self.store.shown} cannot be added to without writing it anew",
@@ -125,8 +128,7 @@ class Index:
 
 
 def _entry(content: Mapping[str, Any], package: Package) -> dict[str, Any] | None:
-    entries = (content["entries"] or {}).get(package.name) or []
-    return next((one for one in entries if str(one.get("version")) == package.version), None)
+    return next((one for one in content["entries"][package.name] if str(one.get("version")) == package.version), None)
 
 
 def _digest(entry: dict[str, Any]) -> str:

@@ -174,7 +174,7 @@ spec:
   insecureSkipTLSVerify: true
   service: {name: gati-ingress, namespace: {{ .Values.global.namespace }}}
 """
-_WEBHOOK = """apiVersion: admissionregistration.k8s.io/v1
+_WEBHOOKS = """apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
 metadata:
   name: nowhere-{{ .Release.Namespace }}
@@ -184,10 +184,24 @@ webhooks:
   - name: nowhere.gati.invalid
     admissionReviewVersions: [v1]
     sideEffects: None
-    failurePolicy: Ignore
-    rules: [{apiGroups: [gati.invalid], apiVersions: [v1], operations: [CREATE], resources: [nothing]}]
-    clientConfig: {service: {name: nowhere, namespace: {{ .Values.global.namespace }}}}
+    failurePolicy: %(policy)s
+    rules: [{apiGroups: [%(group)s], apiVersions: [v1], operations: [CREATE], resources: [%(resources)s]}]%(more)s
+    clientConfig: {service: {%(service)s, namespace: {{ .Values.global.namespace }}}}
 """
+_WEBHOOK = _WEBHOOKS % {
+    "policy": "Ignore",
+    "group": "gati.invalid",
+    "resources": "nothing",
+    "more": "",
+    "service": "name: nowhere",
+}
+_OWN_WEBHOOK = _WEBHOOKS % {
+    "policy": "Fail",
+    "group": '""',
+    "resources": "pods",
+    "more": "\n    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .Values.global.namespace }}}}",
+    "service": "name: gati-ingress, port: 80",
+}
 _LIMITS = """apiVersion: v1
 kind: LimitRange
 metadata:
@@ -197,15 +211,6 @@ metadata:
   annotations: {gati-e2e/mark: set}
 spec: {limits: [{type: Container, max: {memory: 64Mi}}]}
 """
-_OWN_WEBHOOK = (
-    _WEBHOOK.replace("Ignore", "Fail")
-    .replace(
-        "rules: [{apiGroups: [gati.invalid], apiVersions: [v1], operations: [CREATE], resources: [nothing]}]",
-        'rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]\n'
-        "    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .Values.global.namespace }}}}",
-    )
-    .replace("name: nowhere, namespace", "name: gati-ingress, port: 80, namespace")
-)
 _DENIES = """apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:
