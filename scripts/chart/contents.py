@@ -14,8 +14,9 @@ from typing import Any
 
 from scripts.chart.archive import read_members
 from scripts.chart.manifests import Document
+from scripts.chart.source import TESTS, Chart
 from scripts.core.errors import ChartError
-from scripts.core.files import read_any
+from scripts.core.files import read_any, sha256
 from scripts.core.yaml_read import mapping_in
 
 INSTALLED_FIRST = re.compile(r"[^/]+/(charts/[^/]+/)*crds/")  # definitions, which are no templates
@@ -122,6 +123,21 @@ class Contents:
 def read_contents(folder: Path, name: str) -> Contents:
     """All of the chart `name` in `folder`. Raises ChartError for an archive in it that is damaged."""
     return Contents(dict(_named(dict(_opened(_folder(folder), folder, 0)), name)))
+
+
+def identity(chart: Chart) -> dict[str, str]:
+    """How a result says of which chart it is, and of which state of it."""
+    return {"name": chart.name, "version": chart.version, "sources": sources(chart)}
+
+
+def sources(chart: Chart) -> str:
+    """A digest of the chart's files, with the values of tests, packed or not.
+
+    Archives in charts/ are not in it, which helm fetches by what is written, nor is a chart of tests.
+    """
+    found = {name: data for name, data in _folder(chart.path).items() if not _PACKED.fullmatch(name)}
+    found |= {f"{TESTS}{file.name}": _content(file) for file in (chart.path / TESTS).glob("*") if file.is_file()}
+    return sha256("".join(f"{sha256(found[name])}  {name}\n" for name in sorted(found)))
 
 
 def read_archived(file: Path, name: str) -> Contents:

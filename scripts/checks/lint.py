@@ -18,7 +18,7 @@ from scripts.chart import artifacthub
 from scripts.chart.changelog import KINDS, kind_of, read_changelog
 from scripts.chart.complaints import MISSING
 from scripts.chart.constraints import supported
-from scripts.chart.contents import read_contents
+from scripts.chart.contents import identity, read_contents
 from scripts.chart.dependencies import declared_in, objections, provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import mapping
@@ -106,7 +106,7 @@ class Lint:
         """As JSON: `dist/<chart>.lint.json` and `--json`."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "chart": {"name": self.chart.name, "version": self.chart.version},
+            "chart": identity(self.chart),
             "checked": [shown(file) for file in self.checked],
             "findings": [{**asdict(f), "file": shown(f.file) if f.file else None} for f in self.findings],
             **{f"{level}s" if level != "info" else "notes": self.count(level) for level in LEVELS},

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.chart.contents import INSTALLED_FIRST
+from scripts.chart.contents import INSTALLED_FIRST, identity
 from scripts.chart.helm import Helm
 from scripts.chart.manifests import Manifests, Parser
 from scripts.checks.between import between
@@ -189,7 +189,7 @@ def make_index(plan: Plan, rendered: Rendered) -> dict[str, Any]:
     """Which file holds which render, as JSON: `dist/<chart>.manifests/index.json` and `--json`."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "chart": {"name": plan.subject.name, "version": plan.subject.version},
+        "chart": identity(plan.subject),
         "release": plan.release,
         "kube_versions": plan.kube_versions,
         "values": [values.name for values in plan.values],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.chart.contents import INSTALLED_FIRST
+from scripts.chart.contents import INSTALLED_FIRST, identity
 from scripts.checks.kubeconform import Kubeconform, Problem
 from scripts.checks.matrix import ASKED, SCHEMA_VERSION, Plan, Spread, read_plan, spans, spread
 from scripts.checks.render import Render, Rendered, render
@@ -119,7 +119,7 @@ class Validation:
         """As JSON: `dist/<chart>.kubeconform.json` and `--json`."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "chart": {"name": self.plan.subject.name, "version": self.plan.subject.version},
+            "chart": identity(self.plan.subject),
             "kube_versions": self.plan.kube_versions,
             "values": [values.name for values in self.plan.values],
             "renders": len(self.checked),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from scripts.chart.contents import sources
 from scripts.chart.manifests import FieldChange, Identity, changes, difference
 from scripts.chart.source import Chart
 from scripts.checks.matrix import Spread, spread
@@ -56,7 +57,7 @@ class Object:
 class Diff:
     """What leads from the chart named `old` to the one named `new`, which is of `version`.
 
-    `folded` counts what is no change, by its name.
+    `folded` counts what is no change, by its name; `sources` is a digest of the latter's files.
     """
 
     old: str
@@ -65,6 +66,7 @@ class Diff:
     objects: tuple[Object, ...]
     parts: Mapping[str, tuple[Field, ...]]
     folded: Mapping[str, int]
+    sources: str = ""
 
     def lines(self) -> list[str]:
         told = []
@@ -88,6 +90,7 @@ class Diff:
             "from": self.old,
             "to": self.new,
             "version": self.version,
+            "sources": self.sources,
             "objects": [
                 {
                     "change": names[one.kind],
@@ -119,7 +122,7 @@ def diff_charts(
     sides = read_side(old[1].path), read_side(new[1].path)
     noise = Noise(versions(*sides), rendered.drawn.drawn)
     objects, folded = _objects(rendered.own, noise)
-    return Diff(old[0], new[0], new[1].version, objects, _parts(*sides), folded)
+    return Diff(old[0], new[0], new[1].version, objects, _parts(*sides), folded, sources(new[1]))
 
 
 def _objects(cells: Iterable[Cell], noise: Noise) -> tuple[tuple[Object, ...], Counter[str]]:

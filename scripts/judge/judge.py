@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from scripts.chart.archive import UNDATED, changed_files, pack
 from scripts.chart.changelog import read_changelog
+from scripts.chart.contents import sources
 from scripts.chart.dependencies import provide_dependencies
 from scripts.chart.helm import Helm
 from scripts.chart.source import Chart, read_chart
@@ -49,7 +51,7 @@ def judge(
         source = f"{GIT}{against.removeprefix(GIT)}"
         if not _stands(work, against.removeprefix(GIT)):
             told = f"{new.name} is not in {against}: a first version has nothing to be judged from"
-            return Verdict(new.name, source, new.version, new.version, "none", "none", (), (told,))
+            return Verdict(new.name, source, new.version, new.version, "none", "none", (), (told,), sources(new))
     with contextlib.ExitStack() as stack:
         work, reference = _before(work, source, new, stack)
         old = stack.enter_context(earlier_chart(work, reference))
@@ -101,7 +103,7 @@ def judge_charts(
     told = f"{source} ({old.version})" if old.version != source else source
     rendered = render_both(work, old, new, values=values, kube_versions=kube_versions, told=told)
     sides = read_side(old.path), read_side(new.path)  # after the dependencies that were missing have come
-    return make_verdict(
+    verdict = make_verdict(
         *sides,
         rendered.cells,
         source=source,
@@ -113,6 +115,7 @@ def judge_charts(
         initial=work.config.initial_development,
         files=lambda: differing_files(old, new, work.helm),
     )
+    return replace(verdict, sources=sources(new))
 
 
 def demand_raised(work: Workspace, against: str) -> None:

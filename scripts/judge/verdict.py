@@ -59,6 +59,8 @@ class Verdict:
     part: Level
     reasons: tuple[Reason, ...]
     notes: tuple[str, ...] = ()
+    sources: str = ""
+    """The digest of the chart's files."""
 
     @property
     def raised(self) -> Level:
@@ -92,6 +94,7 @@ class Verdict:
             "from": self.source,
             "version": self.version,
             "current": self.current,
+            "sources": self.sources,
             "level": self.level,
             "part": self.part,
             "enough": self.enough,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,14 @@ _SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 class Inputs:
     """The results in `dist` of a chart that `flags` lead our tasks to; `gaps` says in words what is not covered.
 
-    `name` is what the names of its files begin with, `title` what a person calls it. What nox measures is of this
-    project and its `own` chart.
+    `name` is what the names of its files begin with, `title` what a person calls it, `chart` says in results that they
+    are of it. What nox measures is of this project and its `own` chart.
     """
 
     dist: Path
     name: str
     title: str
-    version: str
+    chart: Mapping[str, str]
     flags: str = ""
     own: bool = True
     gaps: list[str] = field(default_factory=list)
@@ -51,12 +52,16 @@ class Inputs:
         return {**told, "state": "there"}
 
     def of_chart(self, what: str, command: str, file: str = "") -> dict[str, Any]:
-        """`dist/NAME.WHAT.json`, or FILE; what was found of another version of the chart is no result of this one."""
+        """`dist/NAME.WHAT.json`, or FILE; what was found of another version or of other files is none of this chart."""
         told = self.read(self.dist / (file or f"{self.name}.{what}.json"), what, command)
-        chart = told.get("chart")
-        version = chart["version"] if isinstance(chart, dict) else told.get("current", told.get("version"))
-        if told["state"] == "there" and version != self.version:
-            return self.absent(f"the last result is of {version}, and the chart is {self.version}", command)
+        if told["state"] == "absent":
+            return told
+        of = told["chart"] if isinstance(told.get("chart"), dict) else told
+        version, now = of.get("current", of["version"]), self.chart
+        if version != now["version"]:
+            return self.absent(f"the last result is of {version}, and the chart is {now['version']}", command)
+        if of.get("sources", now["sources"]) != now["sources"]:  # which those have not that are about an archive
+            return self.absent("the chart's files have changed since the last result", command)
         return told
 
     def of_project(self, what: str, session: str) -> dict[str, Any]:

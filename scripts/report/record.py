@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.chart.contents import identity
 from scripts.chart.manifests import read_manifests
 from scripts.chart.source import Chart
 from scripts.core.config import Config
@@ -34,7 +35,7 @@ _CONTROL = "control.requests.jsonl"
 def make_record(config: Config, chart: Chart, flags: str = "") -> dict[str, Any]:
     """All that the page shows, as JSON, what is absent told in its place; `flags` lead our tasks to the chart."""
     name, own = config.result(chart.name, "").name.rstrip("."), config.chart == config.root / Config.chart
-    inputs = Inputs(config.dist, name, chart.title, chart.version, flags, own)
+    inputs = Inputs(config.dist, name, chart.title, identity(chart), flags, own)
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -84,7 +85,7 @@ def _another(inputs: Inputs, digest: str) -> str:
     """The digest of the archive in `dist/`, where it is not `digest`; "" where it is, or where none is there."""
     try:
         told = read_json(inputs.dist / f"{inputs.name}.package.json")
-        packed = told["manifest_digest"] if told["version"] == inputs.version else ""
+        packed = told["manifest_digest"] if told["version"] == inputs.chart["version"] else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     return "" if packed == digest else str(packed)

@@ -44,6 +44,16 @@ def test_the_results_of_the_tasks_are_on_the_page(cli: Cli, tmp_path: Path) -> N
     assert objection("report", record) == ""
     assert record["comparison"]["chart"] == {"name": "made", "version": "0.1.0"}
     assert json.loads((cli.dist / "report.json").read_text()) == record
+    states = {row["gate"]: row["state"] for row in record["verdict"]["rows"]}
+    assert (states["lint"], states["schemas"], states["judge"]) == ("passed", "failed", "passed")
+
+    (cli.chart / "templates" / "broken.yaml").unlink()
+    changed = json.loads(cli.on_chart("report", "--json").fine())
+    assert {row["gate"] for row in changed["verdict"]["rows"] if "changed since" in row["what"]} == {
+        "lint", "schemas", "judge"
+    }  # fmt: skip
+    assert "changed since" in changed["objects"]["why"]
+    assert "changed since" in changed["changes"]["diff"]["why"]
 
 
 def test_an_earlier_report_that_is_none_is_refused_and_nothing_is_written(cli: Cli) -> None:
