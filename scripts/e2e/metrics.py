@@ -38,7 +38,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
     """What a monitor or an annotation points at exists and answers with metrics; rules ask for those that there are."""
     documents = list(lab.manifest(namespace))
     names: set[str] = set()
-    targets: dict[str, set[str]] = {"job": set(), "namespace": set()}  # the labels that Prometheus gives them
+    targets: dict[str, set[str]] = {"job": set(), "namespace": set(), "pod": set()}  # what Prometheus labels them
     renamed: set[str] = set()
     told = []
     for document in (one for one in documents if one.kind in MONITORS):
@@ -52,6 +52,7 @@ def monitored(lab: Lab, namespace: str, objects: str) -> str:
                 by.append(meta["name"])
                 targets["job"].add(labels_of(service).get(str(document.spec.get("jobLabel")), meta["name"]))
                 targets["namespace"].add(meta["namespace"])
+                targets["pod"] |= {pod["metadata"]["name"] for pod in pods}
                 renamed |= {rule.get("targetLabel") for rule in endpoint.get("relabelings") or ()}
         told.append(document.label + (f" by {', '.join(dict.fromkeys(by))}" if by else ""))
     for pod in lab.pods(objects):

@@ -749,6 +749,8 @@ def _nameless(spec: Object) -> Iterator[str]:
         yield "on the node's network it finds no Service by its name without dnsPolicy: ClusterFirstWithHostNet"
     elif policy in ("Default", "None"):
         yield f"with dnsPolicy: {policy} it asks another server than the cluster's for names"
+    if known := [name for alias in spec.get("hostAliases") or () for name in alias.get("hostnames") or ()]:
+        yield f"its hostAliases, and no server, say where {', '.join(known)} is"
 
 
 def _hook_name(item: Object) -> str:

@@ -619,6 +619,12 @@ def test_who_keeps_the_one_pod_on_its_node_is_told_and_a_careful_chart_may_not()
     assert "PDB web blocks every drain" in refused(promises.budgets_work, lab, "space")
 
 
+def test_two_budgets_of_the_same_pods_keep_them_for_ever() -> None:
+    other = {**budget(), "metadata": {"name": "other", "generation": 1}}
+    lab = Cluster(pods=[pod()], PodDisruptionBudget=[budget(), other])
+    assert "two budgets guard pods of web-abc" in refused(promises.budgets_work, lab, "space")
+
+
 def test_a_daemonset_that_no_node_takes_is_told_and_a_fault_where_clients_ask_it() -> None:
     spec = {"template": {"spec": {"nodeSelector": {"gpu": "true"}, "containers": []}}}
     agent = {"kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": spec, "status": {"desiredNumberScheduled": 0}}
@@ -726,6 +732,7 @@ def test_monitoring_that_works() -> None:
         ([monitor(), rule('absent(up{job="gate"})')], "Broken asks for another job"),
         ([monitor(), rule('up{job=~"gate|we"} == 0')], "Broken asks for another job"),
         ([monitor(), rule('rate(requests_total{namespace="gati"}[5m])')], "Broken asks for another namespace"),
+        ([monitor(), rule('rate(requests_total{pod=~"gate-.*"}[5m])')], "Broken asks for another pod"),
         ([monitor(), board("{")], "ConfigMap boards: web.json is no dashboard of Grafana"),
         ([monitor(), board("[]")], "ConfigMap boards: web.json is no dashboard of Grafana"),
         ([monitor(), board('{"panels": ["rate"]}')], "ConfigMap boards: web.json is no dashboard of Grafana"),
@@ -776,7 +783,7 @@ def test_monitoring_that_does_not(documents: list[dict[str, Any]], told: str) ->
 @pytest.mark.parametrize(
     ("relabelled", "asked"),
     [
-        ("", 'job=~"we.*"'),
+        ("", 'job=~"we.*", pod=~"web-.+"'),
         ("", 'namespace!="other", job=~"$job|gate"'),
         ("", r'job=~"\\pL+"'),
         ("namespace", 'namespace="other"'),

@@ -1019,6 +1019,7 @@ def test_a_probe_that_cannot_be_run_is_not_waited_for(times: int, waited: bool) 
         ({"dnsPolicy": "Default"}, "with dnsPolicy: Default it asks another server than the cluster's for names"),
         ({"hostNetwork": True}, "it finds no Service by its name without dnsPolicy: ClusterFirstWithHostNet"),
         ({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}, "no probe has passed yet"),
+        ({"hostAliases": [{"ip": "::1", "hostnames": ["a", "b"]}]}, "hostAliases, and no server, say where a, b is"),
     ],
 )
 def test_a_pod_that_is_not_ready_and_finds_no_names_says_so(spec: Object, told: str) -> None:
