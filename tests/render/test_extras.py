@@ -7,10 +7,11 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.render.everything import EVERYTHING, merged, nested
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at
-from tests.render.harness import container, render, render_error
+from tests.render.harness import CHART, container, render, render_error
 
 RULES = {"prometheusOperator": {"prometheusRule": {"enabled": True}}}
 
@@ -232,6 +233,31 @@ class TestExtraObjects:
         extras = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"x{n}"}} for n in range(3)]
         docs = render({"extraObjects": extras})
         assert {"x0", "x1", "x2"} <= {doc["metadata"]["name"] for doc in docs.all("ConfigMap")}
+
+    @pytest.mark.parametrize("kind", ["Namespace", "Deployment", "ServiceMonitor", "RoleBinding", "Pod"])
+    def test_one_that_the_chart_renders_itself_is_refused(self, kind: str) -> None:
+        """Helm would install both, and the later one would take fields from the other."""
+        own = next(doc for doc in render(EVERYTHING, namespace="ops") if doc["kind"] == kind)
+        name, namespace = own["metadata"]["name"], own["metadata"].get("namespace", "ops")
+        extra = {**own, "metadata": {"name": name, "namespace": namespace}}
+        said = render_error({**EVERYTHING, "extraObjects": [extra]}, namespace="ops")
+        group = own["apiVersion"].rpartition("/")[0]
+        found = " ".join(filter(None, [group, kind, namespace, name]))
+        assert f"extraObjects and the chart: the object {found} stands twice" in said
+
+    def test_all_that_the_chart_renders_is_looked_at(self) -> None:
+        folder = CHART / "templates"
+        files = {str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml")}
+        (listed,) = re.findall(r'(?s)define "gati.files" -}}\n(.*?){{- end }}', (folder / "_extra.tpl").read_text())
+        named = {f"{where}/{name}" for where, names in yaml.safe_load(listed).items() for name in names}
+        assert named == {file for file in files if "/" in file}
+        assert files - named == {"extra-objects", "validate", "namespace", "networkpolicy-default-deny"}
+
+    def test_the_same_name_elsewhere_is_another_object(self) -> None:
+        for metadata in ({"name": INGRESS, "namespace": "other"}, {"name": f"{INGRESS}-x"}):
+            render({"extraObjects": [{"apiVersion": "v1", "kind": "Service", "metadata": metadata}]})
+        bare = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": INGRESS}}
+        render({"extraObjects": [bare], "ingress": {"serviceAccount": {"create": False, "name": INGRESS}}})
 
 
 MODES = [

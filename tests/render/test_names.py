@@ -11,6 +11,7 @@ import pytest
 from tests.render.everything import EVERYTHING, merged
 from tests.render.figures import INGRESS, ROUTE_MANAGER, at
 from tests.render.harness import METADATA, NEWEST, Documents, container, pod, render, render_error, render_text
+from tests.render.notes import notes
 from tests.render.valid import findings
 
 COMPONENTS = {"ingress": INGRESS, "routeManager": ROUTE_MANAGER}
@@ -126,6 +127,13 @@ class TestServiceAccount:
         assert pod(docs.one("Deployment", COMPONENTS[component]))["serviceAccountName"] == "existing"
         bound = [subject["name"] for doc in docs.all("RoleBinding") for subject in doc["subjects"]]
         assert ("existing" in bound) == rbac
+
+    def test_annotations_for_an_account_that_is_not_made_here_are_warned_of(self, component: str) -> None:
+        said = f"{component}.serviceAccount.annotations have no effect"
+        account = {"annotations": {"iam": "role"}}
+        assert said not in notes({component: {"serviceAccount": account}})
+        for theirs in ({"create": False, "name": "existing"}, {"name": "default"}):
+            assert said in notes({component: {"serviceAccount": {**account, **theirs}}})
 
     def test_its_token_may_be_mounted_without_rbac(self, component: str) -> None:
         account = {"serviceAccount": {"create": False, "name": "existing"}, "automountServiceAccountToken": True}

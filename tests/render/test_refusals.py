@@ -466,7 +466,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = [
         ("httpRoute.filters", "httpRoute.matches has Exact"),
         {},
     ),
-    ({"extraObjects": [OBJECT, OBJECT]}, ("extraObjects", "ConfigMap a stands twice"), {}),
+    ({"extraObjects": [OBJECT, OBJECT]}, ("extraObjects", "ConfigMap gati a stands twice"), {}),
     (
         {
             "networkPolicy": {

@@ -281,6 +281,17 @@ class TestWhatAnHpaComparesWith:
         assert self.warned(initContainers=[self.SIDECAR]) == []
         assert self.warned(extraContainers=[{**self.SIDECAR, "resources": {"requests": {"cpu": "10m"}}}]) == []
 
+    def test_metrics_of_ones_own(self) -> None:
+        target = {"type": "Utilization", "averageUtilization": 60}
+        for part, more, found in (
+            ("resource", {}, ["proxy"]),
+            ("containerResource", {"container": "proxy"}, ["proxy"]),
+            ("containerResource", {"container": "ingress"}, []),
+        ):
+            metric = {"type": f"{part[0].upper()}{part[1:]}", part: {"name": "cpu", "target": target, **more}}
+            hpa = {"enabled": True, "cpuUtilization": None, "metrics": [metric]}
+            assert self.warned(hpa=hpa, extraContainers=[self.SIDECAR]) == found
+
     def test_a_limit_is_a_request_too(self) -> None:
         assert self.warned(resources={"requests": {"cpu": ""}}) == []
         assert self.warned(resources={"requests": {"cpu": ""}, "limits": {"cpu": ""}}) == ["ingress"]
@@ -317,3 +328,18 @@ def test_dev_is_woken_without_anything_of_others() -> None:
         doc for doc in docs.all("Deployment") if at(doc, "spec", "template", "metadata", "labels", key) == "test"
     ]
     assert "activationQuery" not in notes(values_files=("values-dev.yaml",))
+
+
+@pytest.mark.requirement("15.5")
+@pytest.mark.parametrize(("container", "named"), [(None, "ingress, proxy"), ("proxy", "proxy"), ("other", "")])
+def test_a_trigger_by_cpu_compares_with_requests_too(container: str | None, named: str) -> None:
+    """KEDA's webhook refuses the ScaledObject otherwise."""
+    metadata = {"value": "60", **({"containerName": container} if container else {})}
+    ingress = {
+        "resources": {"requests": {"cpu": ""}, "limits": {"cpu": ""}},
+        "extraContainers": [{"name": "proxy", "image": "x:1"}],
+    }
+    trigger = {"type": "cpu", "metricType": "Utilization", "metadata": metadata}
+    lines = " ".join(notes({"keda": {"enabled": True, "extraTriggers": [trigger]}, "ingress": ingress}).split())
+    found = re.findall(r"keda.extraTriggers goes by cpu, and the container ([^:]+) requests", lines)
+    assert found == ([named] if named else [])

@@ -221,3 +221,20 @@ class TestRouteManager:
         docs = render({**self.values, "networkPolicy": {"enabled": True}})
         rule = docs.one("NetworkPolicy", ROUTE_MANAGER)["spec"]["ingress"][0]
         assert [entry["port"] for entry in rule["ports"]] == ["grpc", "grpcs"]
+
+
+@pytest.mark.requirement("11")
+@pytest.mark.parametrize("issued", ["ingress", "routeManager"])
+def test_a_certificate_has_the_names_of_both_who_show_it(issued: str) -> None:
+    manager = {"issuerRef": {"name": "issuer"}, "enabled": issued == "ingress"}
+    tls = {"enabled": True, "secretName": "shared", "certManager": manager}
+    of_manager = {"enabled": True, "secretName": "shared", "certManager": {"enabled": issued == "routeManager"}}
+    values = {"tls": tls, "routeManager": {"tls": of_manager, "service": {"headless": True}}}
+    names = {f"{name}.gati.svc" for name in (INGRESS, ROUTE_MANAGER, f"{ROUTE_MANAGER}-headless")}
+    assert names <= set(render(values).one("Certificate")["spec"]["dnsNames"])
+    values["routeManager"]["tls"] = {**of_manager, "secretName": "" if issued == "ingress" else "own"}
+    found = set(render(values).one("Certificate")["spec"]["dnsNames"])
+    assert (f"{INGRESS}.gati.svc" in found, f"{ROUTE_MANAGER}.gati.svc" in found) == (
+        issued == "ingress",
+        issued == "routeManager",
+    )
