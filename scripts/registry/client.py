@@ -48,6 +48,9 @@ LAG = 30.0  # seconds within which a registry serves what was just written to it
 _POLL = 0.5  # seconds between two looks
 IMMUTABLE = r"(?:(http|code) 4(09|12)|immutab|allow updating)"
 """What is said to who writes a tag again that stays as it is."""
+LOST_UPLOAD = "blob[ _]upload[ _](unknown|invalid)"
+"""The same to who ends an upload that another of several servers has begun; which is to be begun anew."""
+_UPLOADS = 3  # of the same content
 # What a refused push says, and what helps; the first that fits, since a quota may be told as something that is denied.
 _PUSH_WAYS = (
     (r"name[ _]unknown|repository name not known", "make the repository {repository} first, as {host} wants it"),
@@ -63,6 +66,11 @@ _PUSH_WAYS = (
     (
         rf"^{_REFERRERS_TAG}: .*{IMMUTABLE}",
         "have {host} let the tags sha256-* be written again, which list what is attached: it has no other list of that",
+    ),
+    (
+        LOST_UPLOAD,
+        f"{SAME_COMMAND}; where that does not help, have the servers behind {{host}} share their uploads (one storage, "
+        "one http.secret)",
     ),
     (IMMUTABLE, "look who has written to {repository}; a version that is out is raised"),
     (
@@ -302,12 +310,15 @@ class Client:
 
     def put_blob(self, repository: str, data: bytes) -> str:
         """Upload `data`; its digest."""
-        digest, there = sha256(data), self._open_upload(repository)
-        content = ("application/octet-stream", data)
-        answer = self._send("PUT", there, repository, query=(("digest", digest),), content=content)
-        if answer.status != 201:
-            raise self.push_refusal(repository, answer.words())
-        return digest
+        digest, content = sha256(data), ("application/octet-stream", data)
+        for _ in range(_UPLOADS):
+            there = self._open_upload(repository)
+            answer = self._send("PUT", there, repository, query=(("digest", digest),), content=content)
+            if answer.status == 201:
+                return digest
+            if not re.search(LOST_UPLOAD, answer.words().lower()):
+                break
+        raise self.push_refusal(repository, answer.words())
 
     def put_manifest(self, repository: str, name: str, data: bytes, kind: str = MANIFEST_TYPE) -> bool:
         """Write a manifest of that media type under a tag or its digest; whether the registry has noted its subject."""

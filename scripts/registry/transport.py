@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import json
 import os
 import re
 import socket
@@ -81,11 +82,17 @@ class Answer:
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
             told = self.json()
             errors = told.get("errors", [told])  # zot gives one by itself
-            text = "; ".join(f"{error.get('code', '')}: {error.get('message', '')}".strip(": ") for error in errors)
+            text = "; ".join(map(_said, errors))
         if not text:
             text = self.body.decode("utf-8", "replace")
             text = "" if {"\0", "\ufffd"} & set(text) and "text" not in kind else text  # as of an archive
         return f"HTTP {self.status}, {_plain(text) or kind}"
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """One error, with its details, as helm tells it: some have the reason nowhere else."""
+    text, detail = f"{error.get('code', '')}: {error.get('message', '')}".strip(": "), error.get("detail")
+    return f"{text} ({detail if isinstance(detail, str) else json.dumps(detail)})" if detail else text
 
 
 def _plain(text: str) -> str:
@@ -356,7 +363,7 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 def _ready(answer: Answer) -> Answer:
     """The answer, where it is one for now."""
-    if answer.status not in (408, 429) and (answer.status < 500 or answer.status == 501):  # which is "never"
+    if answer.status not in (408, 429) and (answer.status < 500 or answer.status in (501, 507)):  # "never", and "full"
         return answer
     after = _retry_after(answer.headers)
     later = f", to be asked again after {after:.0f} s" if after else ""

@@ -39,7 +39,7 @@ from scripts.core.semver import tag_name
 from scripts.core.words import many, some
 from scripts.judge.judge import judge
 from scripts.judge.words import markdown
-from scripts.registry.client import IMMUTABLE, LAG, connect
+from scripts.registry.client import IMMUTABLE, LAG, LOST_UPLOAD, connect
 from scripts.registry.embedded import registry_for, registry_in_use, served
 from scripts.registry.failures import Transient
 from scripts.registry.reference import Registry
@@ -796,7 +796,9 @@ def _refused_in_full(registry: Registry) -> Iterator[None]:
         yield
     except RegistryError as error:
         said = error.found or ""
-        refused = re.search(r"HTTP (?:400|404|405|406|415|422)\b", said) and not re.search(IMMUTABLE, said.lower())
+        refused = re.search(r"HTTP (?:400|404|405|406|415|422)\b", said) and not re.search(
+            f"{IMMUTABLE}|{LOST_UPLOAD}", said.lower()
+        )
         if refused or "/referrers/" in error.message:  # 403, where the chart's own manifest could be asked for
             error.message = f"{registry.host} takes nothing that is attached to a chart, as OCI 1.1 has it"
             error.expected = "a registry that takes it; or attach = false in [tool.gati], for the chart alone"

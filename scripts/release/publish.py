@@ -32,7 +32,7 @@ from scripts.core.interrupt import pause
 from scripts.core.owner import temporary
 from scripts.core.progress import Say, silent
 from scripts.core.words import some
-from scripts.registry.client import LAG, Client, Found, connect
+from scripts.registry.client import LAG, LOST_UPLOAD, Client, Found, connect
 from scripts.registry.credentials import login_address
 from scripts.registry.reference import Reference, Registry
 from scripts.release.origin import not_as_served, origin_of, uncommitted
@@ -45,7 +45,8 @@ _SHOWN = 40  # lines of a difference
 _PUSH, _SLOWEST = 300.0, 256 << 10  # seconds for a push, and bytes a second that a large one has to go with
 _ATTEMPTS = 3  # for a push that fails and is not refused: what is there already is not sent again
 _PAUSE = 1.0  # seconds before the second of them, twice as many before the third
-_LATER = re.compile(r"status code (401|408|429|50[0-689])")  # which a push may get past; 401 is a token that expired
+# What a push may get past; 401 is a token that expired.
+_LATER = re.compile(rf"status code (401|408|429|50[0-689])|{LOST_UPLOAD}")
 _SETTLE, _LONGEST_SETTLE = 1.0, 30.0  # seconds, at least and at most, until somebody who pushed beside us has ended
 
 

@@ -380,6 +380,36 @@ def test_a_body_that_is_too_large_for_what_stands_before_the_registry() -> None:
         assert "let larger bodies through" in str(caught.value.run)
 
 
+@pytest.mark.parametrize(("lost", "tries"), [(2, 3), (9, 3)])
+def test_an_upload_that_another_server_has_begun_is_begun_anew(lost: int, tries: int) -> None:
+    left = [lost]
+
+    def answer(request: Request) -> Reply:
+        if request.method == "POST":
+            return Reply(202, b"", {"Location": "/upload"})
+        left[0] -= 1
+        return oci_error(404, "BLOB_UPLOAD_UNKNOWN") if left[0] >= 0 else Reply(201)
+
+    with scripted(answer) as server, connect(Registry(f"oci://{server.host}/charts"), push=True) as client:
+        if lost < tries:
+            client.put_blob("charts/demo", b"{}")
+        else:
+            with pytest.raises(RegistryError, match="takes nothing in") as caught:
+                client.put_blob("charts/demo", b"{}")
+            assert "share their uploads" in str(caught.value.run)
+        assert [one.method for one in server.requests if one.path != "/v2/"].count("POST") == tries
+
+
+def test_a_registry_that_is_full_is_told_so_at_once() -> None:
+    with (
+        scripted(lambda _: Reply(507)) as server,
+        connect(Registry(f"oci://{server.host}/charts"), push=True) as client,
+    ):
+        with pytest.raises(RegistryError, match="takes nothing in") as caught:
+            client.demand_push("demo")
+        assert "make room at" in str(caught.value.run)
+
+
 def test_what_is_listed_and_is_none_has_a_reason(crane: Served, packed: Package) -> None:
     with connect(crane.registry, push=True) as client:
         reference, subject = staged(client, packed)

@@ -246,7 +246,7 @@ class TestRetries:
         assert "to be asked again after 3600 s" in str(caught.value.found)
         assert caught.value.run == f"wait until {server.host} takes more requests, then the same command again"
 
-    @pytest.mark.parametrize("status", [401, 403, 404, 400, 501])
+    @pytest.mark.parametrize("status", [401, 403, 404, 400, 501, 507])
     def test_not_where_it_cannot_help(self, status: int) -> None:
         with scripted(routes(tag=oci_error(status, "DENIED"))) as server:
             with pytest.raises(RegistryError):

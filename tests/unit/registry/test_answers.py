@@ -76,8 +76,16 @@ def test_no_part_of_a_word_is_told(body: str) -> None:
 
 def test_an_error_by_itself_is_told_as_one_in_a_list() -> None:
     alone = b'{"code":"UNAUTHORIZED","message":"authentication required","detail":{"description":"The access"}}'
-    assert answer(401, alone).words() == "HTTP 401, UNAUTHORIZED: authentication required"
+    told = 'HTTP 401, UNAUTHORIZED: authentication required ({"description": "The access"})'
+    assert answer(401, alone).words() == told
     assert answer(502, b'{"details": "no"}').words() == 'HTTP 502, {"details": "no"}'
+
+
+def test_what_an_error_says_in_its_details_alone_is_told() -> None:
+    body = b'{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid","detail":%s}]}'
+    assert answer(400, body % b"{}").words() == "HTTP 400, MANIFEST_INVALID: manifest invalid"
+    assert answer(400, body % b'"no OCI here"').words().endswith("manifest invalid (no OCI here)")
+    assert answer(400, body % b'{"message":"over quota"}').words().endswith('({"message": "over quota"})')
 
 
 def test_what_is_no_text_is_told_by_its_kind() -> None:
@@ -137,6 +145,8 @@ PUT = 'PUT "https://a.example/v2/x/demo/manifests/sha256:4030401d/denied/quota":
     [
         ("HTTP 404, NAME_UNKNOWN: repository name not known to registry", "make the repository x/demo first"),
         (f"{PUT}413: Request Entity Too Large", "client_max_body_size"),
+        (f"{PUT}404: blob upload unknown to registry", "have the servers behind a.example share their uploads"),
+        ("HTTP 404, BLOB_UPLOAD_INVALID: blob upload invalid", "the same command again; where that does not help"),
         (f"{PUT}507: Insufficient Storage", "make room at a.example"),
         (f"{PUT}403: denied: adding 2 KiB of storage resource will exceed the configured upper limit", "make room"),
         (f"{PUT}409: Conflict", "a version that is out is raised"),
