@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 # Tests start invoke so often that to compile it each time takes minutes, and they themselves take seconds to be read.
 os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "", False
 setattr(os, "fsync", id)  # noqa: B010 - no power is cut here, and each takes milliseconds
+# What is read of tests and charts stays, and to look through it for what nobody has took a tenth of the time.
+gc.set_threshold(50_000, 20, 100)
 
 # The usual profile draws the same values in every run; HYPOTHESIS_PROFILE=thorough draws many new ones.
 _USUAL = settings(
@@ -41,6 +44,11 @@ _USUAL = settings(
 settings.register_profile("usual", _USUAL)
 settings.register_profile("thorough", _USUAL, max_examples=1000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+
+def pytest_collection_finish() -> None:
+    """Never look again through what was collected."""
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -176,6 +176,7 @@ def _server(settings: tuple[tuple[str, str], ...], loads: tuple[str, ...]) -> so
 
 def _load() -> None:
     """All of ours but the front, and what that loads late; with a runner that remembers what helm said."""
+    gc.set_threshold(50_000, 20, 100)  # see conftest.py
     import invoke.main  # noqa: F401 - it is there for those that are forked
 
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment] # see conftest.py

@@ -186,11 +186,12 @@ def test_a_change_of_authorities_loses_no_request(secured: Any, trusting: Any, t
     bundle.write_bytes(cert.read_bytes())
     ingress, http_port = trusting(port, GATI_CA_BUNDLE=bundle, ROUTE_TIMEOUT_SECONDS=3)
     wait_for(lambda: ready(http_port), "readiness", ingress.text)
-    enough = threading.Event()
+    changed, enough = threading.Event(), threading.Event()
 
     def ask(client: int) -> set[tuple[int, bool]]:
         seen = set()
-        while not enough.wait(0.005):  # paths of their own, so that a call is always under way
+        # Paths of their own, so that a call is always under way at the change; later none is on the old connection.
+        while not enough.wait(0.1 if changed.is_set() else 0.005):
             seen.add((get(http_port, f"/{client}")[0], ready(http_port)))
         return seen
 
@@ -199,6 +200,7 @@ def test_a_change_of_authorities_loses_no_request(secured: Any, trusting: Any, t
         try:
             replace(bundle, bundle.read_bytes() + other.read_bytes())
             wait_for(lambda: "new connections trust it" in ingress.text(), "the change", ingress.text)
+            changed.set()
             time.sleep(4.5)  # for longer than the old connection is kept
         finally:
             enough.set()
