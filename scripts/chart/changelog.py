@@ -243,16 +243,16 @@ def _end(text: str, section: Section) -> int:
 
 
 def _gathered(text: str, sections: tuple[Section, ...], end: str) -> list[str]:
-    """The lines of `sections` as one: each kind of change once, each entry once."""
+    """The lines of `sections` as one: each kind of change once, each entry once, below what Unreleased begins with."""
     raw, groups = text.splitlines(), dict[str, dict[str, None]]()
     markdown = {number for number, _ in markdown_lines(text)}
     for section in sections:
-        group: dict[str, None] | None = None
+        group = groups.setdefault("", {}) if section.version is None else None
         entry, last = list[str](), _end(text, section)
         for number in range(section.line + 1, last + 2):
             line = raw[number - 1] if number <= last else "### "
             told = line if number in markdown or number > last else ""
-            heading, item = _GROUP.match(told), _ITEM.match(told)
+            heading, item = _GROUP.match(told) or _BOLD.match(told), _ITEM.match(told)
             if heading or (item and len(item["indent"]) < 2):
                 if entry and group is not None:
                     group.setdefault(end.join(entry).rstrip())
@@ -261,9 +261,10 @@ def _gathered(text: str, sections: tuple[Section, ...], end: str) -> list[str]:
                 group = groups.setdefault(heading["name"].capitalize(), {}) if heading["name"] else None
             elif line.strip() or entry:
                 entry.append(line)
+    first = [f"{text}{end}" for text in groups.pop("", ())]
     order = sorted(groups, key=lambda word: KINDS.index(word.casefold()) if word.casefold() in KINDS else len(KINDS))
     blocks = [f"### {word}{end}{end}" + end.join(groups[word]) + end for word in order if groups[word]]
-    return end.join(blocks).splitlines(keepends=True)
+    return end.join([*first, *blocks]).splitlines(keepends=True)
 
 
 def plain(markdown: str) -> str:

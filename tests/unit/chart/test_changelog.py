@@ -354,6 +354,15 @@ def test_a_promotion_gathers_what_its_candidates_brought(unreleased: str, end: s
     assert found == [("added", "One"), ("fixed", "Three in two lines"), ("added", "Two")]
 
 
+def test_nothing_that_stands_under_unreleased_is_lost_when_candidates_are_gathered() -> None:
+    text = CANDIDATES.replace("### Fixed\n", "Needs 1.30.\n\nIn **two** steps.\n\n### Fixed\n", 1)
+    text = text.replace("## [1.3.0-rc.1] - 2026-01-02\n", "## [1.3.0-rc.1] - 2026-01-02\n\nTry it.\n")
+    wanted = "## [1.3.0] - 2026-02-28\n\nNeeds 1.30.\n\nIn **two** steps.\n\n### Added\n\n- One\n- Two\n\n### Fixed\n"
+    assert wanted in release(text, "1.3.0", DAY, tag="v1.3.0").text
+    bold = text.replace("### Fixed", "**Fixed:**").replace("### Added", "**Added**")
+    assert wanted in release(bold, "1.3.0", DAY, tag="v1.3.0").text
+
+
 def test_code_is_gathered_as_it_stands() -> None:
     first, second = (f"- {word}:\n```yaml\n- name: x\n- {word}\n```\n" for word in ("One", "Two"))
     text = f"## Unreleased\n\n### Added\n\n{second}\n## 1.3.0-rc.1\n\n### Added\n\n{first}"
