@@ -23,9 +23,10 @@ from scripts.release import notes
 from scripts.release.origin import Origin
 from scripts.release.record import ReleaseRecord
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
-from scripts.release.sbom import make_sbom
+from scripts.release.sbom import TOOL, make_sbom
 from scripts.release.statements import (
     BOM,
+    BUILD_TYPE,
     MEDIA_TYPE,
     PROVENANCE,
     SIGNATURE,
@@ -85,7 +86,8 @@ def collect(
 ) -> tuple[tuple[Attachment, ...], list[tuple[str, bytes]]]:
     """All about the manifest `digest`, what is `kept` as it is, and what to sign, each with the type of its predicate.
 
-    Of what comes later than a provenance that is kept, a further one tells. Raises ChartError, ChangelogError.
+    Of what comes later than a provenance that is kept, a further one tells, and signs for nothing else. Raises
+    ChartError, ChangelogError.
     """
     found: list[Attachment] = []
 
@@ -111,17 +113,53 @@ def collect(
     if tested is not None:
         result = to_bytes(statement(package, digest, TEST_RESULT, test_result(tested)))
         signable.append((TEST_RESULT, add(TEST_RESULT, result)))
-    before = kept.get(PROVENANCE, ())
-    signable += [(PROVENANCE, one) for one in before]
-    if not any({sha256(one.content) for one in found} <= named_by(one).keys() for one in before):
+    named = {digest for one in kept.get(PROVENANCE, ()) for digest in named_by(one)}
+    if fresh := [one for one in found if sha256(one.content) not in named]:
         source = source_of(work.config, origin, chart_metadata(archive, package.path.name))
-        made = provenance(source, package, record.tools, builder(os.environ), _dependencies(archive), found)
-        for one in filter(named_by, before):  # what was made, and by whom, is as it was
-            first = json.loads(one)["predicate"]
-            made = {**first, "runDetails": {**first["runDetails"], "byproducts": made["runDetails"]["byproducts"]}}
+        made = provenance(source, package, record.tools, builder(os.environ), _dependencies(archive), fresh)
         told_of = to_bytes(statement(package, digest, PROVENANCE, made))
         signable.append((PROVENANCE, add(PROVENANCE, told_of, revision=record.commit)))
     return tuple(found), signable
+
+
+def to_keep(
+    held: Sequence[tuple[str, bytes]], claims: Sequence[tuple[str, Mapping[str, Any]]] | None
+) -> dict[str, list[bytes]]:
+    """What a release leaves as it is of what is attached: what a provenance names, and that itself, by their keys.
+
+    `claims` are the statements in the bundles beside it, for a release that signs: a statement that none of them has is
+    not kept, since whoever may push can have put it there, and a signature of ours would vouch for it.
+    """
+
+    def claimed(kind: str, content: bytes) -> bool:
+        signed = {BOM_TYPE: BOM, PROVENANCE: PROVENANCE, TEST_RESULT: TEST_RESULT}.get(kind)
+        said = [one.get("predicate") if kind == BOM_TYPE else one for of, one in claims or () if of == signed]
+        return claims is None or signed is None or parsed(content) in said
+
+    kept = dict[str, list[bytes]]()
+    for kind, content in sorted(held, key=lambda one: one[0] != PROVENANCE):
+        named = {digest for one in kept.get(PROVENANCE, ()) for digest in named_by(one)}
+        if claimed(kind, content) and (kind == PROVENANCE or sha256(content) in named):
+            kept.setdefault(kind, []).append(content)
+    return kept
+
+
+def parsed(content: bytes) -> Any:
+    """What JSON says; None where it is none."""
+    with contextlib.suppress(*MALFORMED):
+        return json_read.load(content)
+    return None
+
+
+def of_others(kind: str, told: Any) -> bool:
+    """Whether a statement, or a bill, is by its own words of another tool, as a CI system's or a scanner's is."""
+    with contextlib.suppress(*MALFORMED):
+        predicate = told if kind == BOM_TYPE else told["predicate"]
+        if kind == PROVENANCE:
+            return bool(predicate["buildDefinition"]["buildType"] != BUILD_TYPE)
+        if kind in (BOM, BOM_TYPE):
+            return bool(predicate["bomFormat"]) and TOOL not in json.dumps(predicate["metadata"].get("tools"))
+    return False
 
 
 def title_of(chart: str, kind: str) -> str:

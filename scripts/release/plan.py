@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import platform
 import re
 import time
@@ -48,7 +49,7 @@ from scripts.release import publish as publishing
 from scripts.release import verify
 from scripts.release.announce import Announced, Step, row, stopped
 from scripts.release.bump import Bump, Request, alone, bumped, changed, pending_bump, read_disk, release_day
-from scripts.release.evidence import NAMES, changes_of, collect, expected
+from scripts.release.evidence import NAMES, changes_of, collect, expected, of_others, parsed, to_keep
 from scripts.release.judging import demand_raised
 from scripts.release.notes import notes, notes_file
 from scripts.release.origin import (
@@ -66,7 +67,7 @@ from scripts.release.pgp import with_prov
 from scripts.release.places import Place, places
 from scripts.release.publish import Publication
 from scripts.release.record import EMBEDDED, SCHEMA_VERSION, ReleaseRecord, read_record, record_file, write_record
-from scripts.release.sign import demand_key, demand_signable, sign
+from scripts.release.sign import BUNDLE, demand_key, demand_signable, read_bundle, sign
 from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, TEST_RESULT
 from scripts.release.tested import Tested, demand_tested, read_tested
 from scripts.workspace import Workspace
@@ -698,11 +699,21 @@ class Release:
                 subject = publishing.stage(client, reference, package, facts.archive)
             with _refused_in_full(registry):
                 there = attached(client, reference, subject.digest)
-            kept: dict[str, list[bytes]] = {}
+            held, claims = dict[str, tuple[str, bytes]](), list[tuple[str, Mapping[str, Any]]]()
             for one in there:
-                if one.key in NAMES:
-                    read = read_referrer(client, reference, subject.digest, one.digest)
-                    kept.setdefault(one.key, []).append(content_of(client, reference, read))
+                if one.key not in NAMES and one.kind != BUNDLE:
+                    continue
+                read = read_referrer(client, reference, subject.digest, one.digest)
+                if read.layer is None and read.kind:  # of another form than ours
+                    continue
+                content = content_of(client, reference, read)
+                if one.kind == BUNDLE:
+                    with contextlib.suppress(ValueError):
+                        bundle = read_bundle(content)
+                        claims.append((bundle.predicate_type, bundle.statement))
+                elif not of_others(one.key, parsed(content)):
+                    held[one.digest] = one.key, content
+            kept = to_keep([*held.values()], claims if self._config.signing_key else None)
             found, statements = collect(
                 self._work,
                 package,
@@ -714,15 +725,19 @@ class Release:
                 tested=self._tested,
                 kept=kept,
             )
-            new = [one for one in found if one.content not in kept.get(one.key, ())]
+            ours = {*itertools.chain(*kept.values()), *(one.content for one in found)}
+            if others := [f"{NAMES[key]} {digest}" for digest, (key, content) in held.items() if content not in ours]:
+                raise RegistryError(
+                    f"{reference} has something attached that this release has not made",
+                    expected="the same bytes, or what a release has signed before",
+                    found="\n".join(others),
+                    run="see who put it there and take it away, or raise the version",
+                    code=REFUSED,
+                )
+            new = [one for one in found if (one.key, one.content) not in held.values()]
             if self._config.signing_key:
                 self._say(f"signing with {self._config.signing_key}")
-                signed, fresh = {one.key for one in there}, {one.content for one in new}
-                new += [
-                    sign(self._work, told, kind)
-                    for kind, told in statements
-                    if f"signed {kind}" not in signed or told in fresh
-                ]
+                new += [sign(self._work, told, kind) for kind, told in statements if (kind, parsed(told)) not in claims]
             else:
                 self._say("note: it is not signed: no signing_key is configured")
             with _refused_in_full(registry):

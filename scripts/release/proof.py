@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -33,14 +32,14 @@ from scripts.judge.verdict import SCHEMA_VERSION as VERDICT_VERSION
 from scripts.registry.client import Client, DamagedError, Found, connect, referrers_tag
 from scripts.registry.reference import Reference, Registry
 from scripts.registry.referrers import Referrer, attached, content_of, read_referrer
-from scripts.release.evidence import CHANGES, NAMES, RECORD, VERDICT, named_by, title_of
+from scripts.release.evidence import CHANGES, NAMES, RECORD, VERDICT, named_by, of_others, parsed, title_of
 from scripts.release.pgp import fault_of_prov
 from scripts.release.rebuild import rebuilt
 from scripts.release.record import SCHEMA_VERSION as RECORD_VERSION
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
-from scripts.release.sbom import TOOL, make_sbom, rendered_with
+from scripts.release.sbom import make_sbom, rendered_with
 from scripts.release.sign import BUNDLE, Signed, Trust, fault_of, read_bundle
-from scripts.release.statements import BOM, BUILD_TYPE, PROVENANCE, SIGNATURE, STATEMENT_TYPES, TEST_RESULT
+from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, STATEMENT_TYPES, TEST_RESULT
 from scripts.release.tested import NEGATIVE_CONTROL, scenario_faults
 from scripts.workspace import Workspace
 
@@ -235,10 +234,9 @@ def _attached_checks(subject: _Subject, demand: Demand) -> Iterator[Check]:
                 piece = _Piece(read, content_of(subject.client, subject.reference, read))
             except RegistryError as error:
                 piece = _Piece(read, fault=error.message)
-        with contextlib.suppress(*MALFORMED):  # which fails in its row
-            if _of_others(read.key, json_read.load(piece.content)):
-                strange.append(f"{one.digest[:19]} ({read.kind})")
-                continue
+        if of_others(read.key, parsed(piece.content)):
+            strange.append(f"{one.digest[:19]} ({read.kind})")
+            continue
         pieces.setdefault(BUNDLE if read.kind == BUNDLE else read.key, []).append(piece)
     signatures = _Signatures(subject, demand.trust, pieces.get(BUNDLE, []))
     yield signatures.check()
@@ -378,18 +376,7 @@ class _Signatures:
 
     def _told(self, kind: str) -> list[Mapping[str, Any]]:
         told = (signed.statement for _, signed in self._bundles if signed.predicate_type == kind)
-        return [one for one in told if not _of_others(kind, one)]
-
-
-def _of_others(kind: str, told: Any) -> bool:
-    """Whether a statement, or a bill, is by its own words of another tool, as a CI system's or a scanner's is."""
-    with contextlib.suppress(*MALFORMED):
-        predicate = told if kind == BOM_TYPE else told["predicate"]
-        if kind == PROVENANCE:
-            return bool(predicate["buildDefinition"]["buildType"] != BUILD_TYPE)
-        if kind in (BOM, BOM_TYPE):
-            return bool(predicate["bomFormat"]) and TOOL not in json.dumps(predicate["metadata"].get("tools"))
-    return False
+        return [one for one in told if not of_others(kind, one)]
 
 
 def _demand_subject(told: Mapping[str, Any], digest: str) -> None:
@@ -520,8 +507,8 @@ def _record(subject: _Subject, content: bytes) -> str:
     said = (told["name"], told["version"], told["sha256"], told["digest"])
     if said != (package.name, package.version, package.sha256, subject.digest):
         raise _Wrong(f"it is about {told['name']} {told['version']}, {told['digest']}")
-    if told["commit"] and (others := sorted(subject.commits - {told["commit"]})):
-        raise _Wrong(f"it names commit {told['commit']}, and the provenance {others[0]}")
+    if told["commit"] and subject.commits and told["commit"] not in subject.commits:
+        raise _Wrong(f"it names commit {told['commit']}, and the provenance {min(subject.commits)}")
     return f"commit {told['commit']}" + (f", tag {told['tag']}" if told["tag"] else "")
 
 

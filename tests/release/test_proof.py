@@ -21,12 +21,12 @@ from in_toto_attestation.v1.statement import Statement
 
 from scripts.core.command import Runner
 from scripts.core.config import Config, load_config
-from scripts.core.errors import ConfigError, FindingsError, RegistryError, UsageError
+from scripts.core.errors import REFUSED, ConfigError, FindingsError, RegistryError, UsageError
 from scripts.core.files import sha256
 from scripts.registry.client import referrers_tag
 from scripts.registry.embedded import registry_for
 from scripts.registry.referrers import BUNDLE_PREDICATE, PREDICATE, Referrer, read_referrer
-from scripts.release.evidence import CHANGES, RECORD, VERDICT
+from scripts.release.evidence import CHANGES, NAMES, RECORD, VERDICT
 from scripts.release.plan import Options, prepared
 from scripts.release.proof import Demand
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
@@ -187,6 +187,28 @@ def test_what_is_attached_later_is_named_by_a_provenance_as_well(project: Projec
     with registry_for(project.work) as registry:
         states = Shelf(project, registry).states()
     assert {state for row, state in states.items() if row not in ("signature", "verdict")} == {"passed"}
+
+
+def test_what_others_attached_before_is_left_and_taken_for_nothing_of_ours(project: Project) -> None:
+    replace(project, work=project.work.having(attach=False)).release()
+    scanned = to_bytes({"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"tools": [{"name": "trivy"}]}})
+    with registry_for(project.work) as registry:
+        Shelf(project, registry).add(BOM_TYPE, scanned)
+    project.release()
+    with registry_for(project.work) as registry:
+        proof = Shelf(project, registry).prove(require=("sbom", "provenance", "record"))
+    proof.demand()
+    assert BOM_TYPE in {one.check: one.detail for one in proof.checks}["others"]
+
+
+@pytest.mark.parametrize("key", [BOM_TYPE, RECORD, CHANGES])
+def test_what_passes_for_ours_and_was_there_before_stops_the_release(project: Project, key: str) -> None:
+    replace(project, work=project.work.having(attach=False)).release()
+    with registry_for(project.work) as registry:
+        Shelf(project, registry).add(key, b"{}")
+    with pytest.raises(RegistryError, match=f"has something attached .*(?s:.*){NAMES[key]} sha256:") as refused:
+        project.release()
+    assert refused.value.code == REFUSED
 
 
 def test_what_no_commit_holds_is_no_provenance_where_one_is_required(project: Project) -> None:

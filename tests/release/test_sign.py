@@ -21,15 +21,15 @@ from cryptography.x509.oid import NameOID
 
 from scripts.core.command import SIGNING_PASSWORDS, Runner
 from scripts.core.config import Config, load_config
-from scripts.core.errors import ConfigError, FindingsError, ReleaseError, ToolError
+from scripts.core.errors import ConfigError, FindingsError, RegistryError, ReleaseError, ToolError
 from scripts.registry.embedded import registry_for
-from scripts.registry.referrers import BUNDLE_PREDICATE
+from scripts.registry.referrers import BUNDLE_PREDICATE, PREDICATE
 from scripts.release.evidence import RECORD
 from scripts.release.plan import Options, prepared
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
 from scripts.release.sign import BUNDLE, Trust, demand_key, demand_signable, fault_of, read_bundle
 from scripts.release.sign import Signed as Bundle
-from scripts.release.statements import BOM, PROVENANCE, SIGNATURE, STATEMENT_TYPE, TEST_RESULT
+from scripts.release.statements import BOM, MEDIA_TYPE, PROVENANCE, SIGNATURE, STATEMENT_TYPE, TEST_RESULT
 from scripts.toolchain.finder import Toolchain
 from scripts.workspace import Workspace, open_workspace
 from tests.release import cosign
@@ -132,6 +132,25 @@ def test_what_is_tested_after_the_release_is_signed_too(
     project.release()
     with registry_for(work) as registry:
         Shelf(project, registry).prove(trust=Trust(key=str(signed.key)), require=("e2e", "record", "sbom")).demand()
+
+
+def test_what_somebody_put_there_before_is_not_signed(
+    signed: Signed, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace(project, work=project.work.having(attach=False)).release()
+    monkeypatch.setenv(SIGNING_PASSWORDS[0], PASSWORD)
+    work = replace(project.work.having(signing_key=str(signed.key.with_suffix(".key"))), tools=signed.tools)
+    record, builder = project.record(), {"predicate/runDetails/builder/id": "https://ci.example.org"}
+    about = {0: record["digest"].removeprefix("sha256:"), 1: record["sha256"]}
+    forged = changed(**builder, **{f"subject/{at}/digest/sha256": told for at, told in about.items()})
+    with registry_for(project.work) as registry:
+        shelf, mine = Shelf(project, registry), forged(signed.shelf.contents()[PROVENANCE])
+        shelf.add(MEDIA_TYPE, mine, **{PREDICATE: PROVENANCE})
+    with pytest.raises(RegistryError, match=r"has something attached .*(?s:.*)provenance sha256:"):
+        replace(project, work=work).release()
+    with registry_for(work) as registry:
+        detail = Shelf(replace(project, work=work), registry).detail("provenance", trust=Trust(key=str(signed.key)))
+    assert f"not signed by {signed.key}" in detail
 
 
 def test_the_signature_of_another_key_fails(signed: Signed, shelf: Shelf) -> None:
