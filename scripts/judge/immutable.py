@@ -118,8 +118,9 @@ def _service(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     if "ExternalName" in (before.get("type"), after.get("type")):
         return
     was, now = before.get("clusterIP"), after.get("clusterIP")
-    # Without a word about it the address stays; "None" is not an address that can stay when it is taken away.
-    if was != now and ("None" in (was, now) or (was and now)):
+    # Without a word about it the address stays, and a named one is not the one that was given out; "None" is not an
+    # address that can stay when it is taken away.
+    if was != now and (now or was == "None"):
         yield "spec.clusterIP"
     was, now = (side.get("ipFamilies") or [None] for side in (before, after))
     if was[0] and now[0] and was[0] != now[0]:

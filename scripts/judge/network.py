@@ -123,6 +123,8 @@ def _port_fields(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
         if old.get(key) != new.get(key):
             gentle = key in ("name", "nodePort") and old.get(key) is None
             meaning = "has a name now" if gentle and key == "name" else meaning
+            if key == "nodePort" and new.get(key) is None and old.get("name") == new.get("name"):
+                gentle, meaning = True, "stays as it is; a new installation is given another"
             yield "minor" if gentle else level, f"{path}.{key}", old.get(key), new.get(key), meaning
 
 

@@ -86,6 +86,7 @@ _GATHERED = (
     " rules: [{apiGroups: [x.io], resources: [xs], verbs: [get]}]}"
 )
 _NODES = "{spec: {nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: k, values: [%s]}]}]}}}}"
+_NODE_PORT = "{spec: {type: NodePort, ports: [{port: 80, name: %s, %s}]}}"
 _BALANCED = "{spec: {type: %s}, metadata: {annotations: %s}}"
 _BOUND = "{spec: {validationActions: [%s], matchResources: {namespaceSelector: %s}}}"
 _DEFAULT = "{metadata: {annotations: {storageclass.kubernetes.io/is-default-class: '%s'}}}"
@@ -542,6 +543,14 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
         ("PersistentVolume", _NODES % "a, b", _NODES % "b, a", "major"),  # compared as they are, in their order
         ("Service", "{spec: {healthCheckNodePort: 30000}}", "{spec: {healthCheckNodePort: 30001}}", "major"),
         ("Service", "{spec: {healthCheckNodePort: 30000}}", "{}", "minor"),
+        ("Service", "{}", "{spec: {clusterIP: 10.0.0.9}}", "major"),
+        ("Service", "{spec: {clusterIP: 10.0.0.9}}", "{}", "minor"),
+        *(("Service", _NODE_PORT % ("a", "nodePort: 30080"), _NODE_PORT % new, level)
+          for new, level in (
+              (("a", "targetPort: 80"), "minor"),  # kept by the port's name
+              (("b", "targetPort: 80"), "major"),
+              (("a", "nodePort: 30081"), "major"),
+          )),
         ("HTTPRoute", "{spec: {hostnames: [a.b]}}", "{spec: {hostnames: ['*.b']}}", "minor"),
         ("HTTPRoute", "{spec: {hostnames: [c.a.b]}}", "{spec: {hostnames: ['*.b']}}", "minor"),
         *(("Ingress", f"{{spec: {{tls: [{{hosts: [{old}]}}]}}}}", "{spec: {tls: [{hosts: ['*.b']}]}}", level)
