@@ -48,6 +48,7 @@ REQUIRABLE = ("signature", "e2e", "provenance", "sbom", "verdict", "record", "ch
 _STATEMENTS = (PROVENANCE, TEST_RESULT)
 _SIGNED = (SIGNATURE, BOM, *_STATEMENTS)
 _LISTED = 5  # of what differs
+_LONGEST = 1000  # characters of a row
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,9 @@ def prove(
         ]
     asked = {"signature": demand.trust, "pgp": demand.keyring, "rebuild": demand.rebuild}
     require = (*demand.require, *(row for row, wanted in asked.items() if wanted))
-    return Proof(str(reference), found.digest, package.sha256, package.size, tuple(checks), require)
+    # What others have written is told in a line of its own: it may go on as a row would begin, or without an end.
+    told = tuple(replace(one, detail=" ".join(one.detail.split())[:_LONGEST]) for one in checks)
+    return Proof(str(reference), found.digest, package.sha256, package.size, told, require)
 
 
 def _chart(

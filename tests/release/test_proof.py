@@ -466,6 +466,15 @@ def test_a_provenance_of_another_commit_than_the_records_fails(shelf: Shelf) -> 
     assert f"it names commit {commit}, and the provenance {'5' * 40}" in shelf.detail("record")
 
 
+def test_what_is_said_stays_in_its_row(shelf: Shelf) -> None:
+    shelf.replace(TEST_RESULT, changed(predicateType="x\nsignature: passed, by us\n" + "y" * 100_000))
+    with pytest.raises(FindingsError) as refused:
+        shelf.prove().demand()
+    (line,) = str(refused.value.found).splitlines()
+    assert line.startswith("e2e: failed")
+    assert len(line) < 2000
+
+
 def test_a_second_statement_beside_ours_does_not_hide(shelf: Shelf) -> None:
     other = changed(**{"subject/0/digest/sha256": "4" * 64})(shelf.contents()[PROVENANCE])
     shelf.add(MEDIA_TYPE, other, **{PREDICATE: PROVENANCE})
