@@ -27,8 +27,8 @@ _KEPT = 14 * 86_400  # seconds that an answer stays which nobody asks for
 _TASKS, _DRY = ("template", "lint", "package"), "--dry-run=client"
 # What gives another answer in another run, or another place.
 _CHANCE = re.compile(
-    rb"\b(now|ago|date\w*|rand\w*|uuidv4|gen\w+|derivePassword|lookup|getHostByName|shuffle|htpasswd|bcrypt|encryptAES"
-    rb"|buildCustomCert)\b|\$ref\"\s*:\s*\"http"
+    rb"\b(now|ago|date\w*|htmlDate\w*|rand[A-Z]\w*|uuidv4|gen[A-Z]\w+|derivePassword|lookup|getHostByName|shuffle|htpasswd"
+    rb"|bcrypt|encryptAES|buildCustomCert)\b|\$ref\"\s*:\s*\"http"
 )
 _TEXTS = {"--set", "--set-json", "--set-literal", "--set-string"}  # what follows them names no file, whatever is in it
 _UNCLEAR = re.compile(r"[,=\"{]")  # in a word that may name a file among other things

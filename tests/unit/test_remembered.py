@@ -132,13 +132,19 @@ def test_an_answer_stands_for_the_place_from_which_it_was_asked(
     assert kept(answers) == 2
 
 
-@pytest.mark.parametrize("word", ["randAlphaNum 5", "now", "genCA `a` 1", 'lookup "v1" "Pod" "a" "b"'])
+@pytest.mark.parametrize("word", ["randAlphaNum 5", "now", "htmlDate .a", "genCA `a` 1", 'lookup "v1" "Pod" "a" "b"'])
 def test_a_chart_that_asks_for_chance_is_asked_every_time(
     answers: Path, toolchain: Toolchain, other: Path, word: str
 ) -> None:
     (other / "templates" / "more.txt").write_text(f"# {{{{ if false }}}}{{{{ {word} }}}}{{{{ end }}}}\n")
     ask(answers, toolchain, other)
     assert kept(answers) == 0
+
+
+def test_a_chart_that_tells_of_chance_in_words_is_remembered(answers: Path, toolchain: Toolchain, other: Path) -> None:
+    (other / "values.yaml").write_text("# A name is generated, and its end is random.\nname:\n")  # as of `helm create`
+    ask(answers, toolchain, other)
+    assert kept(answers) == 1
 
 
 def test_other_programs_are_asked_every_time(answers: Path, toolchain: Toolchain) -> None:
