@@ -101,18 +101,19 @@ class Stack:
 
     def down(self) -> None:
         """Stop and remove all that belongs to the project. Raises EngineError when something is left."""
+        if not self._there():
+            return  # for which compose need not be built
         self._compose("1", "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", str(_STOP_SECONDS))
-        label: dict[str, str | list[str] | bool] = {"label": f"{_PROJECT_LABEL}={self.project}"}
-        left = [
-            *(
-                f"container {item.name}"
-                for item in self.engine.containers.list(all=True, filters=label, ignore_removed=True)
-            ),
-            *(f"network {item.name}" for item in self.engine.networks.list(filters=label)),
-            *(f"volume {item.name}" for item in self.engine.volumes.list(filters=label)),
-        ]
-        if left:
+        if left := self._there():
             raise EngineError(f"project {self.project} was taken down but left something behind", found=", ".join(left))
+
+    def _there(self) -> list[str]:
+        label: dict[str, str | list[str] | bool] = {"label": f"{_PROJECT_LABEL}={self.project}"}
+        return [
+            *(f"container {one.name}" for one in self.containers()),
+            *(f"network {one.name}" for one in self.engine.networks.list(filters=label)),
+            *(f"volume {one.name}" for one in self.engine.volumes.list(filters=label)),
+        ]
 
     def containers(self, service: str | None = None) -> list[Container]:
         """The project's containers, or those of one service, oldest first; stopped ones too."""

@@ -38,3 +38,16 @@ def test_the_balancer_itself_is_asked_where_a_proxy_is_named(work: Workspace, mo
             Stack(work, SimpleNamespace(), replicas=2)._until_balanced("ingress", 2)  # type: ignore[arg-type]
         finally:
             server.shutdown()
+
+
+def test_to_take_down_nothing_asks_for_no_compose(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(Stack, "_compose", lambda _, *words: asked.append(words))
+    there: list[SimpleNamespace] = []
+    kind = SimpleNamespace(list=lambda **_: [there.pop()] if there else [])
+    stack = Stack(work, SimpleNamespace(containers=kind, networks=kind, volumes=kind))  # type: ignore[arg-type]
+    stack.down()
+    assert not asked
+    there.append(SimpleNamespace(name="net", attrs={"Created": ""}))
+    stack.down()
+    assert len(asked) == 1
