@@ -77,6 +77,8 @@ class Plan:
     """Whether somebody gave values: then the chart may refuse its values.yaml alone, which is a note."""
     upgrade: bool = False
     """Whether templates hear that they are rendered for an upgrade, and not for an installation."""
+    left_out: tuple[str, ...] = ()
+    """The minors that the chart supports, and nobody asked for."""
 
     @property
     def subject(self) -> Chart:
@@ -144,7 +146,7 @@ def make_plan(
     for file in further:
         read_yaml(file, ValuesError)
     check_sources(chart)
-    versions = _versions(chart, known, kube_versions)
+    every, versions = _versions(chart, known, kube_versions)
     contents = read_contents(chart.path, chart.name)
     ways, served = _served(contents, versions, clusters, config) if clusters and contents.asks_for_apis else ((), {})
     return Plan(
@@ -158,6 +160,7 @@ def make_plan(
         served,
         _tolerance(contents, clusters, config),
         given=bool(further),
+        left_out=tuple(minor(version) for version in every if version not in versions),
     )
 
 
@@ -166,8 +169,10 @@ def column_name(chart: Chart, file: Path) -> str:
     return file.relative_to(chart.path).as_posix() if file.is_relative_to(chart.path) else shown(file)
 
 
-def _versions(chart: Chart, known: Sequence[str], kube_versions: Iterable[str]) -> tuple[str, ...]:
-    """The supported versions among `known`, or those of them that `kube_versions` names. Raises as `make_plan`."""
+def _versions(
+    chart: Chart, known: Sequence[str], kube_versions: Iterable[str]
+) -> tuple[Sequence[str], tuple[str, ...]]:
+    """The supported versions among `known`, and those of them that `kube_versions` names. Raises as `make_plan`."""
     file = chart.path / "Chart.yaml"
     place = f"{shown(file)}:{line_of(file, ['kubeVersion'])}"
     try:
@@ -187,7 +192,7 @@ def _versions(chart: Chart, known: Sequence[str], kube_versions: Iterable[str]) 
             expected=f"--kube-version among {spans([minor(version) for version in versions])}"
             + (f" (kubeVersion {chart.kube_version!r})" if chart.kube_version else ""),
         )
-    return tuple(version for version in versions if not wanted or minor(version) in wanted)
+    return versions, tuple(version for version in versions if not wanted or minor(version) in wanted)
 
 
 def _served(

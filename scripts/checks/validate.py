@@ -169,7 +169,8 @@ def validate(plan: Plan, rendered: Rendered, checker: Kubeconform) -> Validation
         for version, several in by_version.items()
         for one, problems in zip(several, _borne(several, verdicts[version]), strict=True)
     )
-    return Validation(plan, tuple(checked), rendered.notes(), rendered.unreached)
+    left_out = [f"Kubernetes {spans(plan.left_out)}, which the chart supports, is left out"] if plan.left_out else []
+    return Validation(plan, tuple(checked), (*rendered.notes(), *left_out), rendered.unreached)
 
 
 def _unkept(plan: Plan, one: Render) -> Iterator[Problem]:

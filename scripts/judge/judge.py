@@ -115,7 +115,8 @@ def judge_charts(
         initial=work.config.initial_development,
         files=lambda: differing_files(old, new, work.helm),
     )
-    return replace(verdict, sources=sources(new))
+    only = [f"for Kubernetes {', '.join(asked)} alone"] if (asked := tuple(kube_versions)) else []
+    return replace(verdict, sources=sources(new), notes=(*verdict.notes, *only))
 
 
 def demand_raised(work: Workspace, against: str) -> None:

@@ -152,6 +152,7 @@ def _objects(inputs: Inputs) -> dict[str, Any]:
 
 def _changes(inputs: Inputs) -> dict[str, Any]:
     verdict, found = inputs.of_chart("judge", "invoke judge"), inputs.of_chart("diff", "invoke diff")
+    inputs.gaps += [f"judged: {note}" for note in verdict.get("notes", ())]
     reasons = verdict.get("reasons", [])
     rows, taken = [], set()
     for one in found.get("objects", ()):

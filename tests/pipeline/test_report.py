@@ -46,6 +46,8 @@ def test_the_results_of_the_tasks_are_on_the_page(cli: Cli, tmp_path: Path) -> N
     assert json.loads((cli.dist / "report.json").read_text()) == record
     states = {row["gate"]: row["state"] for row in record["verdict"]["rows"]}
     assert (states["lint"], states["schemas"], states["judge"]) == ("passed", "failed", "passed")
+    assert any(re.match(r"Kubernetes .* 1\.29, 1\.31 .* is left out$", gap) for gap in record["uncovered"])
+    assert "judged: for Kubernetes 1.30 alone" in record["uncovered"]
 
     (cli.chart / "templates" / "broken.yaml").unlink()
     changed = json.loads(cli.on_chart("report", "--json").fine())
