@@ -274,7 +274,7 @@ def _scaling(inputs: Inputs) -> dict[str, Any]:
             told = read_json(folder / one["scenario"] / "curve.json")
             one["curve"] = {
                 "requests": sum(told["requests_by_second"]),
-                "lost": told["lost"],
+                "lost": int(told["lost"]),
                 "most": max((each["ready"] for each in told["replicas"]), default=0),
                 "marks": [f"{each['at']:.0f} s: {each['what']}" for each in told["marks"]],
                 "file": shown(folder / one["scenario"] / "curve.svg"),

@@ -76,3 +76,12 @@ def test_a_control_that_cannot_be_counted(full: Config) -> None:
     told["control"] = {"there": True, "error": "its requests are gone"}
     file.write_text(json.dumps(told))
     assert "The control cannot be counted: its requests are gone" in draw(recorded(full))
+
+
+def test_a_cluster_and_a_curve_of_no_run(full: Config) -> None:
+    file, curve = full.dist / "e2e" / "report.json", full.dist / "autoscale" / "policies" / "curve.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "cluster": {"kubernetes": []}}))
+    curve.write_text(json.dumps({**json.loads(curve.read_text()), "lost": {}}))
+    record = recorded(full)
+    assert "$.cluster.kubernetes" in record["availability"]["why"]
+    assert record["scaling"]["scenarios"][0]["curve"] is None
