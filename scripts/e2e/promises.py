@@ -476,10 +476,10 @@ def budgets_work(lab: Lab, namespace: str) -> str:
         demand(allowed > 0, f"PDB {name} blocks every drain", least, f"{allowed} of {expected}")
         freed = not lab.subject.careful or budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow"
         demand(freed, f"PDB {name} keeps pods that are not ready on their node", "AlwaysAllow")
-        names = {pod["metadata"]["name"] for pod in pods}
+        here = {pod["metadata"]["name"] for pod in pods}
         both = f"two budgets guard pods of {', '.join(owners)}: the API server evicts no such pod, whatever they allow"
-        demand(guarded.isdisjoint(names), both, "one", found=", ".join(sorted(guarded & names)))
-        guarded |= names
+        demand(guarded.isdisjoint(here), both, "one", found=", ".join(sorted(guarded & here)))
+        guarded |= here
         able = conditions({"status": seen}).get("DisruptionAllowed", {})
         demand(able.get("status") == "True", f"PDB {name} is not healthy", found=str(able))
         told.append(f"PDB {name}: {allowed} of {expected} may go")

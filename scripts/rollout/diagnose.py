@@ -407,14 +407,17 @@ class _Reading:
 
     def _unmade(self, pod: Object) -> Iterator[Suspicion]:
         """What has to be there before containers are made: only events tell, and they stay after it is there."""
-        begun = any(_wait_reason(one) not in _STARTING_REASONS for one in container_statuses(pod))
-        if begun or pod.get("status", {}).get("phase") != "Pending":
+        statuses, node = container_statuses(pod), pod["spec"].get("nodeName")
+        begun = any(_wait_reason(one) not in _STARTING_REASONS or "waiting" not in one["state"] for one in statuses)
+        if begun or pod.get("status", {}).get("phase") != "Pending" or not node:
             return
         event = [{}, *(one for one in self._events_of(pod) if one.get("reason") != "Scheduled")][-1]
         kind, what = _UNMADE.get(event.get("reason", ""), ("", ""))
-        if not kind:
-            return
         message = event.get("message", "")
+        if not kind:  # a large image, as a rule
+            told = first_line(message) or "its kubelet has told nothing of it yet"
+            yield self._of_pod("unended", pod, f"its pod has not begun on node {node}: {told}", ENDLESS)
+            return
         missing = _MISSING_SOURCE.search(message)
         promised = missing is not None and missing.group("name") in self._scene.promised
         text = f"{what}: {first_line(message)}"

@@ -252,6 +252,22 @@ value: 5
 """
 
 
+_SECOND_BUDGET = """apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: second
+  namespace: {{ .Values.global.namespace }}
+  labels: {gati-e2e/mark: set}
+  annotations: {gati-e2e/mark: set}
+spec:
+  minAvailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "gati.selectorLabels" (dict "root" . "component" "ingress") | nindent 6 }}
+"""
+
+
 _PLAIN = '(dict "name" "http" "port" 80 "targetPort" "http" "protocol" "TCP")'
 _NOTES = """GATI is in {{{{ .Values.global.namespace }}}}.
 kubectl --namespace {{{{ .Values.global.namespace }}}} port-forward service/gati-ingress 8080:{port}
@@ -1085,6 +1101,36 @@ CASES = (
         back('set $main.startupProbe "failureThreshold" 1000'),
     ),
     case(
+        "route-filter",
+        "install",
+        "HTTPRoute gati-ingress has spec.rules.0.filters .*/nowhere.*, not unset",
+        Edit(
+            "HTTPRoute",
+            FRONT,
+            'set (first $spec.rules) "filters" (list (dict "type" "URLRewrite" "urlRewrite" '
+            '(dict "path" (dict "type" "ReplaceFullPath" "replaceFullPath" "/nowhere"))))',
+        ),
+    ),
+    case(
+        "ingress-path",
+        "install",
+        "Ingress gati-ingress has spec.rules.0.http.paths.0.path /nope, not /",
+        Edit("Ingress", FRONT, 'set (first (first $spec.rules).http.paths) "path" "/nope"'),
+    ),
+    case(
+        "rule-pod",
+        "install",
+        "asks for another pod",
+        Edit("PrometheusRule", FRONT, 'set (first (first $spec.groups).rules) "expr" "absent(up{pod=~\\"gate-.*\\"})"'),
+    ),
+    case("two-budgets", "install", "two budgets guard pods of gati-ingress", second=_SECOND_BUDGET),
+    case(
+        "host-alias",
+        "install",
+        "hostAliases, and no server, say where route-manager is",
+        front('set $pod "hostAliases" (list (dict "ip" "127.0.0.1" "hostnames" (list "route-manager")))'),
+    ),
+    case(
         "route-weight",
         "install",
         "HTTPRoute gati-ingress sends nobody to its Services",
@@ -1566,20 +1612,20 @@ FURTHER = frozenset({
     "account-pull-secret", "annotated-scheme", "api-away", "app-protocol", "asked-elsewhere", "back-image-fixed",
     "back-node-selector-ignored", "back-port", "back-recreate", "back-tolerations-ignored", "back-unavailable",
     "binding-dropped", "binding-nowhere", "binding-stranger", "config-key", "config-of-a-hook", "cron-config",
-    "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover", "hostname", "hpa-dropped",
-    "hpa-hesitates", "hpa-request", "https-plain", "ingress-host", "ingress-second-host", "init-goes-on", "keda-min",
-    "lasting-token", "limit-range", "liveness-hasty", "liveness-header", "liveness-late", "liveness-path",
-    "liveness-service", "local-traffic", "memory", "metrics-port-untold", "min-ready", "missing-config",
-    "monitor-drops", "monitor-drops-namespace", "monitor-elsewhere", "monitor-keeps-none", "monitor-of-releases",
-    "monitor-port", "monitor-samples", "monitor-secret", "monitor-selects-two", "monitor-slow", "names", "never-pulled",
-    "no-anti-affinity", "no-such-node", "node-port", "notes-plain", "notes-port", "own-policy", "own-webhook",
-    "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing", "pod-labels-ignored", "policy-all-ports",
-    "policy-block", "policy-dropped", "policy-peer", "policy-test-outwards", "port-deaf", "port-renamed", "post-start",
-    "post-start-goes-on", "priority", "priority-class", "prod-capacity", "progress", "pull-policy", "pull-secret",
-    "readiness-late", "redirect-not", "redirect-port", "rendered-anew", "role-names", "role-narrow", "role-of-all",
-    "role-view", "rollback-hook", "route-path", "route-weight", "rule-dropped", "rule-job", "rule-namespace",
-    "scaler-metric", "scaler-unread", "scaler-wakes-not", "service-anew", "short-prestop", "sidecar-startup",
-    "spread-of-others", "spread-of-revisions", "spread-wide", "startup-lenient", "test-dropped", "test-goes-on",
-    "test-left", "test-token", "tls-back-port", "tls-mount", "tls-role", "too-big", "two-scalers", "udp",
-    "variable-twice", "version-label", "webhook-nowhere",
+    "dashboard", "endpoint-stray", "evicted", "external-ip", "hook-goes-on", "hook-leftover", "host-alias", "hostname",
+    "hpa-dropped", "hpa-hesitates", "hpa-request", "https-plain", "ingress-host", "ingress-path", "ingress-second-host",
+    "init-goes-on", "keda-min", "lasting-token", "limit-range", "liveness-hasty", "liveness-header", "liveness-late",
+    "liveness-path", "liveness-service", "local-traffic", "memory", "metrics-port-untold", "min-ready",
+    "missing-config", "monitor-drops", "monitor-drops-namespace", "monitor-elsewhere", "monitor-keeps-none",
+    "monitor-of-releases", "monitor-port", "monitor-samples", "monitor-secret", "monitor-selects-two", "monitor-slow",
+    "names", "never-pulled", "no-anti-affinity", "no-such-node", "node-port", "notes-plain", "notes-port", "own-policy",
+    "own-webhook", "owner-gone", "paused", "pdb-of-both", "plain-stays", "pod-label-missing", "pod-labels-ignored",
+    "policy-all-ports", "policy-block", "policy-dropped", "policy-peer", "policy-test-outwards", "port-deaf",
+    "port-renamed", "post-start", "post-start-goes-on", "priority", "priority-class", "prod-capacity", "progress",
+    "pull-policy", "pull-secret", "readiness-late", "redirect-not", "redirect-port", "rendered-anew", "role-names",
+    "role-narrow", "role-of-all", "role-view", "rollback-hook", "route-filter", "route-path", "route-weight",
+    "rule-dropped", "rule-job", "rule-namespace", "rule-pod", "scaler-metric", "scaler-unread", "scaler-wakes-not",
+    "service-anew", "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions", "spread-wide",
+    "startup-lenient", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port", "tls-mount",
+    "tls-role", "too-big", "two-budgets", "two-scalers", "udp", "variable-twice", "version-label", "webhook-nowhere",
 })  # fmt: skip

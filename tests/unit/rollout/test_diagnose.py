@@ -549,9 +549,11 @@ def test_a_pod_that_cannot_begin_says_why(later: str, why: str, patience: float 
     why = f"Failed to create pod sandbox: {why}"
     events = [{**seen.events[0], "reason": "FailedCreatePodSandBox", "message": why}]
     events += [{**events[0], "reason": later, "lastTimestamp": "2999-01-01T00:00:00Z"}] if later else []
-    mine = of_kind(seen, "Pod")["metadata"]["uid"]
+    pod = of_kind(seen, "Pod")
+    mine, node = pod["metadata"]["uid"], pod["spec"]["nodeName"]
     seen = replace(seen, events=[{**one, "involvedObject": {"uid": mine}} for one in events])
-    told = [(f"Deployment web: its pod cannot begin: {why}", patience)] if patience else []
+    what = "its pod cannot begin" if patience else f"its pod has not begun on node {node}"
+    told = [(f"Deployment web: {what}: {why}", patience or ENDLESS)]
     assert [(str(one.cause), one.patience) for one in suspicions(seen)] == told
 
 
@@ -580,7 +582,21 @@ def test_a_mount_that_succeeded_later_is_forgotten() -> None:
     seen = scene("missing-secret")
     pulled = {"reason": "Pulled", "lastTimestamp": "2999-01-01T00:00:00Z", "metadata": {"uid": "pulled"}}
     event = {**pulled, "involvedObject": {"uid": of_kind(seen, "Pod")["metadata"]["uid"]}}
-    assert suspicions(replace(seen, events=(*seen.events, event))) == ()
+    assert "its kubelet has told nothing" in only(replace(seen, events=(*seen.events, event))).cause.message
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_pod_whose_image_takes_long_says_so_at_the_deadline(begun: bool) -> None:
+    def pulls(seen: Scene) -> None:
+        status = of_kind(seen, "Pod")["status"]
+        status["containerStatuses"] = [{"name": "main", "state": {"running": {}} if begun else {"waiting": {}}}]
+
+    seen = changed(scene("missing-secret"), pulls)
+    event = {**seen.events[0], "reason": "Pulling", "message": 'Pulling image "big:1"'}
+    event["involvedObject"] = {"uid": of_kind(seen, "Pod")["metadata"]["uid"]}
+    told = [str(one.cause) for one in suspicions(replace(seen, events=[event])) if "Pulling" in str(one.cause)]
+    assert all(one.startswith("Deployment web: its pod has not begun on node ") for one in told)
+    assert len(told) == (not begun)
 
 
 def test_a_pod_without_a_place_is_waited_for_while_another_ends() -> None:
