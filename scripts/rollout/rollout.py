@@ -46,6 +46,8 @@ _REUSES = "--reuse-values"
 _HIDES = f"upgrade with --reset-then-reuse-values: {_REUSES} hides the defaults of what this version has added"
 _MISSING_DEFAULT = re.compile(r"missing propert|nil pointer|at '.*': got null|is required")
 _IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
+# What helm finds where there is a release, or none, against what it was asked to do.
+_AT_ODDS = re.compile(r"cannot re-?use a name that is still in use|has no deployed releases")
 _ABOUT_OBJECTS = re.compile(r"(?:hooks?|pod \S+) failed|failed p\w+-|not ready|deadline exceeded|timed out|canceled")
 _MAKING = frozenset({"install", "upgrade", "rollback"})
 _UNSEEN = frozenset({"crash-loop", "init-container", "paused"})  # causes that helm may take for a success
@@ -265,10 +267,22 @@ class Rollout:
         """What is to be said of a release whose newest revision is pending, and the command that ends it."""
         last = revisions[-1]
         served = [str(revision.number) for revision in revisions if revision.served]
-        way = ("rollback", self.release, served[-1], "--wait") if served else ("uninstall", self.release, "--wait")
         how = "another helm works on it or was killed"
         message = f"revision {last.number} is {last.status} since {last.updated}: {how}"
-        return Cause("pending", f"Release {self.release}", message, shlex.join(map(str, self.command("helm", *way))))
+        return self._stands("pending", message, *(("rollback", served[-1]) if served else ("uninstall",)))
+
+    def at_odds(self) -> Cause:
+        """What is to be said of a release whose state does not admit an operation, and the command that goes on."""
+        revisions = self.history()
+        if not revisions:
+            return self._stands("state", f"there is none in namespace {self.namespace}", "install", "CHART")
+        last, upgradable = revisions[-1], any(one.status == "deployed" for one in revisions)
+        message = f"revision {last.number} is {last.status}" + ("" if upgradable else ", and none is deployed")
+        return self._stands("state", message, *(("upgrade", "CHART") if upgradable else ("uninstall",)))
+
+    def _stands(self, kind: str, message: str, verb: str, *words: str) -> Cause:
+        run = shlex.join(map(str, self.command("helm", verb, self.release, *words, "--wait")))
+        return Cause(kind, f"Release {self.release}", message, run)
 
     def command(self, helm: str | Path, *words: str | Path) -> list[str | Path]:
         """A command line of helm for this release's namespace and cluster."""
@@ -485,6 +499,8 @@ class _Operation:
             revisions = rollout.history()
             if revisions and revisions[-1].pending:
                 return rollout.pending(revisions)
+        if _AT_ODDS.search(text):
+            return rollout.at_odds()
         return read_refusal(text, release=rollout.release, namespace=rollout.namespace)
 
     def _unexplained(self, progress: str, *, by_itself: bool) -> Cause:

@@ -559,6 +559,25 @@ def test_a_pending_release_is_explained_with_the_way_out(helm: Helm, tmp_path: P
     assert failed.value.cause.run == "helm rollback app 1 --wait --namespace=here --kube-context=c"
 
 
+@pytest.mark.parametrize(
+    ("revisions", "said", "told", "way"),
+    [
+        ([DEPLOYED], "cannot reuse a name that is still in use", "revision 1 is deployed", "upgrade app CHART"),
+        ([FAILED], "cannot re-use a name that is still in use", "revision 2 is failed, and none", "uninstall app"),
+        ([FAILED], '"app" has no deployed releases', "revision 2 is failed, and none is deployed", "uninstall app"),
+        ([], '"app" has no deployed releases', "there is none in namespace here", "install app CHART"),
+    ],
+)
+def test_a_release_that_is_there_or_is_not_is_told_with_the_way_on(
+    helm: Helm, tmp_path: Path, revisions: list[dict[str, Any]], said: str, told: str, way: str
+) -> None:
+    helm.does(f"echo {shlex.quote(f'Error: UPGRADE FAILED: {said}')}; exit 1")
+    helm.history(*revisions)
+    with pytest.raises(RolloutFailed, match=f"Release app: {told}") as failed:
+        rollout(helm, Cluster(), tmp_path, context="c").upgrade(Target("/app.tgz"))
+    assert failed.value.cause.run == f"helm {way} --wait --namespace=here --kube-context=c"
+
+
 def test_recovery_goes_back_to_the_last_revision_that_served(helm: Helm, tmp_path: Path) -> None:
     app = rollout(helm, Cluster(), tmp_path)
     assert app.recover() is None
