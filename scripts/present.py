@@ -194,7 +194,7 @@ def fleet(parts: Sequence[Part], views: Iterable[View | Answer]) -> View:
     rows: list[tuple[str, ...]] = []
     for part in parts:
         rows.append((part.chart.title, "ok" if part.error is None else "FAILED", part.verdict))
-        rows += [("", "", line) for line in part.found if part.error is not None]
+        rows += [("", "", line) for line in part.told()]
     records = [
         {"name": part.chart.name, "path": part.chart.path, "ok": part.error is None, "verdict": part.verdict,
          "report": part.report, "error": None if part.error is None else str(part.error)}

@@ -34,6 +34,12 @@ class Part:
     suites: tuple[Suite, ...] = ()
     """The verdict for JUnit, of a check that gives one."""
 
+    def told(self) -> list[str]:
+        """Why the chart failed and what to do, a line each."""
+        if not (isinstance(self.error, FindingsError) and self.found):
+            return str(self.error).splitlines() if self.error else []
+        return [*self.found, *([f"  next:     {self.error.next}"] if self.error.next else [])]
+
 
 Stage = Callable[[Workspace], Part]
 
@@ -50,9 +56,8 @@ def over(work: Workspace, charts: Sequence[Chart], stage: Stage) -> tuple[Part, 
             part = stage(replace(work.of_chart(chart.path), say=say))
             part.finish()
         except ReleaseError as error:
-            found = (isinstance(error, FindingsError) and part.found) or str(error).splitlines()
             suites = part.suites or (validate.unchecked(error, chart.name),)
-            return replace(part, found=found, error=error, suites=suites)
+            return replace(part, error=error, suites=suites)
         return part
 
     with workers(work.runner) as pool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.front.command import CHART, REGISTRY, Many, command
+from scripts.front.command import CHART, REGISTRY, Many, command, for_each
 
 if TYPE_CHECKING:
     from scripts.checks.fleet import Part, Stage
@@ -35,6 +35,7 @@ def found_by(
 
     if all_ or changed:
         parts = fleet.over(work, selected(work.config, work.runner, changed=changed), stage)
+        for_each((part.chart, part.error) for part in parts)
         validate.write_junit(junit, (suite for part in parts for suite in part.suites))
         yield present.fleet(parts, (view(part) for part in parts if part.outcome is not None))
         fleet.demand_all(parts)

@@ -15,7 +15,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from scripts import front
 from scripts.front.shell import Ours, advice, columns
 
 if TYPE_CHECKING:
+    from scripts.chart.source import Chart
     from scripts.core.errors import ReleaseError
     from scripts.core.progress import Board
     from scripts.present import Answer, View
@@ -221,8 +222,8 @@ class Typed:
         from scripts.core.errors import SAME_COMMAND
 
         text = re.sub(_GIT, lambda _: f"{self.git} ", text)
-        text = re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", self._completed, text)
-        text = text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *self._words(self._flags)]))
+        text = _completed(text, self._flags, self._bare)
+        text = text.replace(SAME_COMMAND, " ".join(["invoke", self._name, *_words(self._flags, self._bare)]))
         return text.replace(", then ", " && ") if _ONE_BY_ONE.fullmatch(text) else text
 
     def corrected(self, failure: ReleaseError) -> str | None:
@@ -232,7 +233,7 @@ class Typed:
 
         if failure.code != USAGE:
             return None
-        line, said = " ".join(self._words(self._flags)), f"{failure.message} {failure.found}"
+        line, said = " ".join(_words(self._flags, self._bare)), f"{failure.message} {failure.found}"
         known = re.findall(r"[a-z][\w-]+", failure.expected or "")
         words = [each for each in re.findall(r"[^ ,:']+", line) if each in said]
         for word in words:
@@ -240,19 +241,35 @@ class Typed:
                 return f"invoke {self._name} " + re.sub(rf"(?<![^ ,]){re.escape(word)}(?![^ ,:])", like, line)
         return f"invoke --help {self._name}" if words else None
 
-    def _completed(self, found: re.Match[str]) -> str:
-        taken = _KEYS.get(found[1], ())
-        own = {key: value for key, value in self._flags.items() if key in taken and f"--{_flag(key)}" not in found[2]}
-        return " ".join([found[0], *self._words(own)])
 
-    def _words(self, flags: Mapping[str, Any]) -> Iterator[str]:
-        for key, value in flags.items():
-            if isinstance(value, bool):
-                yield f"--{_flag(key)}" if value else f"--no-{_flag(key)}"
-            else:
-                for each in value if isinstance(value, list) else [value]:
-                    word = shlex.quote(str(each))
-                    yield word if key in self._bare else f"--{_flag(key)} {word}"
+def _completed(text: str, flags: Mapping[str, Any], bare: Collection[str] = ()) -> str:
+    """`text`, whose command lines of ours have those of `flags`, too, that their tasks take; `bare` are not named."""
+
+    def line(found: re.Match[str]) -> str:
+        taken = _KEYS.get(found[1], ())
+        own = {key: value for key, value in flags.items() if key in taken and f"--{_flag(key)}" not in found[2]}
+        return " ".join([found[0], *_words(own, bare)])
+
+    return re.sub(r"\binvoke ([a-z][\w-]*)((?: --[\w-]+(?:[ =][^\s,;`]+)?)*)", line, text)
+
+
+def for_each(told: Iterable[tuple[Chart, ReleaseError | None]]) -> None:
+    """Has the error of each of several charts name its own in what is to be run next."""
+    from scripts.core.paths import shown
+
+    for chart, error in told:
+        if error is not None and error.run:
+            error.run = _completed(error.run, {"chart": shown(chart.path)})
+
+
+def _words(flags: Mapping[str, Any], bare: Collection[str]) -> Iterator[str]:
+    for key, value in flags.items():
+        if isinstance(value, bool):
+            yield f"--{_flag(key)}" if value else f"--no-{_flag(key)}"
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                word = shlex.quote(str(each))
+                yield word if key in bare else f"--{_flag(key)} {word}"
 
 
 def _flag(parameter: str) -> str:

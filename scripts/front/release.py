@@ -7,7 +7,7 @@ import itertools
 import sys
 from typing import TYPE_CHECKING
 
-from scripts.front.command import CHART, REGISTRY, Many, command, demand_approval, working
+from scripts.front.command import CHART, REGISTRY, Many, command, demand_approval, for_each, working
 
 if TYPE_CHECKING:
     from scripts.front.command import Shown
@@ -218,6 +218,7 @@ def release(
     if all_ or changed:
         charts = selected(work.config, work.runner, changed=changed)
         found = several.candidates(work, charts, options, dry_run=dry_run)
+        for_each((chart, step.refusal) for chart, step in found)
         yield present.candidates(found)
         several.demand_possible(found)
         names = ", ".join(chart.title for chart, step in found if step.state == "absent")

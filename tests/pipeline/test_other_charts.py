@@ -787,6 +787,7 @@ class TestManyCharts:
         told = cli("judge", "--changed", "start", "--chart", charts.project)
         assert "other is another one than in start, and its version is not raised above 0.1.0" in told.stdout
         told.refused("1 of 1 charts failed", "other")
+        assert re.search(r"invoke version-bump --part auto --chart \S+charts/other\n", told.stdout), told
         charts.raise_to("other", "0.2.0")
         (only,) = charts.told("judge", "--changed", "start", "--kube-version", "1.30")["charts"]
         assert (only["name"], only["report"]["level"]) == ("other", "major")
@@ -955,6 +956,8 @@ def test_schemas_of_others_are_named(cli: Cli, tmp_path: Path, key: str, file: s
     chart = write_chart(tmp_path / "things", "things", thing=THING)
     words = ("kubeconform-check", "--chart", chart, "--kube-version", "1.30")
     assert "not checked: no schema for own.example/v1 Thing" in " ".join(cli(*words).stdout.split())
+    (chart / "gati.toml").write_text('charts = ["."]\n')
+    assert "next:     name their definitions in [tool.gati] crds" in cli(*words, "--all").stdout
     (chart / file).parent.mkdir(parents=True)
     (chart / file).write_text(text)
     (chart / "gati.toml").write_text(f'{key} = ["further"]\n')
