@@ -158,7 +158,8 @@ class Inlined:
             elif key == "items" and isinstance(value, list):
                 read["prefixItems"] = [self._read(item, refs, depth + 1) for item in value]
             elif key == "additionalItems":
-                read["items"] = self._read(value, refs, depth + 1)
+                if isinstance(schema.get("items"), list):  # beside one schema for all of them it says nothing
+                    read["items"] = self._read(value, refs, depth + 1)
             elif key in ("items", "additionalProperties", "propertyNames", "not", "contains", *_CONDITION):
                 read[key] = self._read(value, refs, depth + 1)
             elif key == "dependencies" and isinstance(value, Mapping):  # that of two words

@@ -31,6 +31,8 @@ SAME = [
     ({"type": ["string", "integer"]}, {"anyOf": [{"type": "string"}, {"type": "integer"}]}),
     ({"minimum": 1, "type": "integer"}, {"exclusiveMinimum": 0, "type": "integer"}),
     ({"const": "a"}, {"enum": ["a"]}),
+    ({"items": {"type": "string"}}, {"items": {"type": "string"}, "additionalItems": False}),
+    ({"type": "array"}, {"type": "array", "additionalItems": False}),
     ({"type": "string"}, {"type": "string", "description": "words", "default": "x"}),
     ({"type": "string", "maxLength": 3}, {"allOf": [{"type": "string"}, {"maxLength": 3}]}),
     ({"oneOf": [{"type": "string"}, {"type": "null"}]}, {"oneOf": [{"type": "null"}, {"type": "string"}]}),
