@@ -115,7 +115,7 @@ def operate(
         )
         flags = (_FORCE,) if order.force else ()
         if order.verb == "rollback":
-            revision = order.revision or _last_served(rollout)
+            revision = _goal(rollout, order.revision)
             with beside(rollout):
                 return rollout.rollback(revision, flags=flags)
         act = rollout.install if order.verb == "install" else rollout.upgrade
@@ -133,13 +133,17 @@ def _is_there(api: Api, namespace: str) -> bool:
         return True
 
 
-def _last_served(rollout: Rollout) -> int:
-    """The last revision before the present one that was rolled out to its end; helm alone takes a broken one too."""
+def _goal(rollout: Rollout, revision: int) -> int:
+    """The `revision` to go back to; for 0 the last before the present one that was rolled out to its end.
+
+    By itself helm takes a broken one for that. Raises ConfigError where there is none.
+    """
     revisions = rollout.history()
-    served = [one.number for one in revisions[:-1] if one.served]
-    if not served:
+    before = [one.number for one in revisions[:-1] if one.served]
+    found = [one.number for one in revisions if one.number == revision] if revision else before
+    if not found:
         raise ConfigError(
-            f"release {rollout.release} in {rollout.namespace} has no revision to go back to",
+            f"release {rollout.release} in {rollout.namespace} has no revision {revision or 'to go back to'}",
             found=", ".join(f"{one.number} {one.status}" for one in revisions) or "no such release",
         )
-    return served[-1]
+    return found[-1]

@@ -12,7 +12,7 @@ import pytest
 
 from scripts.core.errors import USAGE, ApiError, ConfigError, ValuesError
 from scripts.rollout import operate as module
-from scripts.rollout.operate import Order, _is_there, _last_served, named, operate, preview
+from scripts.rollout.operate import Order, _goal, _is_there, named, operate, preview
 from scripts.rollout.rollout import Revision, Rollout, Target
 from scripts.workspace import Workspace
 
@@ -88,12 +88,15 @@ def history(*statuses: str) -> Rollout:
 
 
 def test_a_rollback_passes_over_revisions_that_never_stood() -> None:
-    assert _last_served(history("superseded", "failed", "deployed")) == 1
-    assert _last_served(history("superseded", "deployed", "failed")) == 2
+    assert _goal(history("superseded", "failed", "deployed"), 0) == 1
+    assert _goal(history("superseded", "deployed", "failed"), 0) == 2
+    assert _goal(history("superseded", "failed", "deployed"), 2) == 2
+    with pytest.raises(ConfigError, match="release gati in gati has no revision 9"):
+        _goal(history("superseded", "deployed"), 9)
     with pytest.raises(ConfigError, match="no revision to go back to"):
-        _last_served(history("failed", "failed"))
+        _goal(history("failed", "failed"), 0)
     with pytest.raises(ConfigError, match="no revision to go back to"):
-        _last_served(history())
+        _goal(history(), 0)
 
 
 @pytest.mark.parametrize(("status", "there"), [(403, True), (500, None)])
@@ -110,7 +113,7 @@ def test_a_namespace_that_is_not_ours_to_see_is_helms_to_judge(status: int, ther
     [
         ({"verb": "install"}, ["namespace edge", "install (None,) undo False"]),
         ({"verb": "upgrade", "undo": True, "force": True}, ["upgrade ('--force-conflicts',) undo True"]),
-        ({"verb": "rollback", "revision": 3}, ["rollback 3 ()"]),
+        ({"verb": "rollback", "revision": 2}, ["rollback 2 ()"]),
         ({"verb": "rollback", "force": True}, ["rollback 1 ('--force-conflicts',)"]),
     ],
     ids=lambda value: value.get("verb") if isinstance(value, dict) else "",
