@@ -98,6 +98,8 @@ class Scene:
 
 def judge_objects(old: Manifests, new: Manifests, scene: Scene) -> Iterator[Reason]:
     """What leads from one render to the other."""
+    if old.documents == new.documents:
+        return
     before, after = (_keyed(side, scene.namespace) for side in (old, new))
     for key in sorted(before.keys() & after.keys()):
         yield from _judge_pair(before[key], after[key], old, new, scene)

@@ -56,7 +56,7 @@ def judge_values(old: Side, new: Side) -> Iterator[Reason]:
     yield from told.values()
     if (old.schema is None) != (new.schema is None):
         yield _whole_schema(old, reads[0], changes)
-    else:
+    elif changes:
         yield from _schema(old, new, reads[0], changes, set(told))
     yield from _files(old, new)
     if new.metadata.get("type") == "library":
