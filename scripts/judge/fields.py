@@ -68,7 +68,7 @@ _TELLING: Rules = (
     ("", r'metadata\.annotations\["autoscaling\.keda\.sh/paused', " -> (?!(None|false)$)",
      "major", "nothing scales the pods any more"),
     ("", rf'metadata\.annotations\["{re.escape(OWNER)}"', "", "major", "the token of another account, or of none"),
-    ("", r'^spec\..*metadata\.annotations\["(?!kubectl\.kubernetes\.io/)[^"]*/', "",
+    ("", r'^spec\..*metadata\.annotations\["(?!kubectl\.kubernetes\.io/|checksum/)[^"]*/', "",
      "minor", "what acts on pods by it (a mesh, an injector, a scaler of nodes) does so otherwise"),
     (_HEEDED, r'^metadata\.annotations\["external-dns\.alpha\.kubernetes\.io/(internal-)?hostname"',
      r"^(?!None -> |(?P<names>.*) -> (?P=names)\s*(,|$))",

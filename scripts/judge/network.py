@@ -380,9 +380,9 @@ def judge_ingress(
         yield "major", "spec.rules", [*map(str, lost)], others, "requests for these are no longer served"
     elif fresh:
         yield "minor", "spec.rules", None, [*map(str, fresh)], "further requests are served"
-    for route in sorted(before.keys() & after.keys()):
-        if before[route] != after[route]:
-            told = before[route], after[route]
+    for route in sorted(before.keys() | after.keys()):
+        told = _serving(route, before), _serving(route, after)
+        if None not in told and told[0] != told[1]:
             yield "minor", f"spec.rules[{route}].backend", *told, "requests go to another Service or port"
     if was.get("tls") != now.get("tls"):
         told = was.get("tls"), now.get("tls")
@@ -505,6 +505,13 @@ def _beyond(ours: Iterable[_Route], theirs: Iterable[_Route]) -> list[_Route]:
             _host_in(one.host, two.host, labels=1) and _path_in(one.how, one.path, two.how, two.path) for two in theirs
         )
     )
+
+
+def _serving(route: _Route, routes: Mapping[_Route, Any]) -> Any:
+    """What serves a route: of those that hold all of it the one that says most of its host, then of its path."""
+    holding = [one for one in routes if not _beyond([route], [one])]
+    nearest = max(holding, key=lambda one: (one.host == route.host, len(one.host), len(one.path)), default=route)
+    return routes.get(nearest)
 
 
 def _routes(ingress: Document, manifests: Manifests) -> dict[_Route, Any]:

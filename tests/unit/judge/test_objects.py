@@ -570,6 +570,7 @@ def test_what_the_api_server_writes_anyway_is_no_change(kind: str, old: str, new
               ("cluster-autoscaler.kubernetes.io/safe-to-evict: 'false'", "minor"),
               ("kubectl.kubernetes.io/default-container: a", "patch"),
               ("rollme: a", "patch"),
+              ("checksum/config: a", "patch"),
           )),
         ("ScaledObject", "{spec: {scaleTargetRef: {name: a}}}",
          "{spec: {scaleTargetRef: {kind: Deployment, name: a}}}", "none"),
@@ -635,6 +636,18 @@ def test_a_backend_by_the_name_of_its_port_or_its_number() -> None:
         assert judge([make("Service"), ingress(named)], [make("Service"), ingress(one)]) == []
     other = {"service": {"name": "x", "port": {"number": 81}}}
     assert judge([make("Service"), ingress(named)], [make("Service"), ingress(other)])[0].level == "minor"
+
+
+@pytest.mark.parametrize(("service", "level"), [("x", "none"), ("other", "minor")])
+def test_a_path_of_its_own_below_another_one(service: str, level: str) -> None:
+    def ingress(**paths: str) -> Document:
+        backends = {f"/{path}": {"service": {"name": name, "port": {"number": 80}}} for path, name in paths.items()}
+        told = [{"path": path, "pathType": "Prefix", "backend": backend} for path, backend in backends.items()]
+        return make("Ingress", changes=json.dumps({"spec": {"rules": [{"http": {"paths": told}}]}}))
+
+    whole, more = ingress(**{"": "x"}), ingress(**{"": "x", "api": service})
+    for old, new in ((whole, more), (more, whole)):
+        assert highest(one.level for one in judge([old], [new])) == level
 
 
 @pytest.mark.parametrize("kind", ["PodDisruptionBudget", "ServiceMonitor", "PodMonitor"])
