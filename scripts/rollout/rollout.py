@@ -475,12 +475,15 @@ class _Operation:
         cause = self._refused() if by_itself else None
         if cause is None and suspicion is not None and (not by_itself or _ABOUT_OBJECTS.search(self.said())):
             cause = suspicion.cause
+        told = cause is not None and suspicion is not None and cause is suspicion.cause
         if cause is None:
             cause = self._unexplained(progress, by_itself=by_itself)
         login = shlex.join(("kubectl", *self._rollout.login.flags("--context")))
         run = re.sub(r"^kubectl\b", login.replace("\\", r"\\"), cause.run)
-        cause = Cause(cause.kind, cause.object, redact(cause.message), run)
         state = self._aftermath()
+        if told and suspicion is not None and suspicion.pod and self._is_gone(suspicion.pod):
+            run = f"read {self._folder}"  # what was undone, or a hook's policy, has taken it away
+        cause = Cause(cause.kind, cause.object, redact(cause.message), run)
         self._log.write_text(redact(self.said()), encoding="utf-8")
         (self._folder / "cause.txt").write_text(f"{cause}\n", encoding="utf-8")
         release = f"{self.verb} of release {self._rollout.release} in namespace {self._rollout.namespace}"
@@ -491,6 +494,14 @@ class _Operation:
             evidence=self._folder,
             seconds=self.seconds,
         )
+
+    def _is_gone(self, place: str) -> bool:
+        """Whether a pod ("namespace/name") is there no more, or is to go."""
+        namespace, _, name = place.partition("/")
+        with contextlib.suppress(ClusterError):  # nobody can say
+            live = self._rollout.api.get("Pod", name, namespace)
+            return live is None or "deletionTimestamp" in live["metadata"]
+        return False
 
     def _refused(self) -> Cause | None:
         """The cause in helm's own words, where it or the server refuses something."""

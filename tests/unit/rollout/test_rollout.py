@@ -97,6 +97,9 @@ class Cluster:
             return tuple(item for item in there if item["kind"] == kind)
         return ({"data": {"password": base64.b64encode(PASSWORD.encode()).decode()}},)
 
+    def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        return next((item for item in self.list(kind, namespace) if item["metadata"]["name"] == name), None)
+
     def current(self, document: dict[str, Any], namespace: str) -> dict[str, Any] | None:
         return None if self.status is None else {**document, "status": self.status}
 
@@ -222,6 +225,19 @@ def test_a_helm_that_fails_and_rolls_back_by_itself_is_left_alone(helm: Helm, tm
         rollout(helm, Cluster("hook"), tmp_path).upgrade(Target("/app.tgz"), rollback_on_failure=True)
     assert "told" not in helm.asked()
     assert "rolled back: revision 3 serves (Rollback to 1)" in str(failed.value)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_nobody_is_sent_to_the_log_of_a_pod_that_is_gone(
+    helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    helm.does("echo 'Error: pre-upgrade hooks failed'; exit 1")
+    monkeypatch.setattr(Cluster, "get", lambda *_: None if gone else {"metadata": {}})
+    with pytest.raises(RolloutFailed, match="Job migrate: pre-upgrade hook failed") as failed:
+        rollout(helm, Cluster("hook"), tmp_path).upgrade(Target("/app.tgz"))
+    kept = f"read {failed.value.evidence}"
+    assert (failed.value.cause.run == kept) == gone
+    assert (failed.value.evidence / "logs").is_dir()
 
 
 @pytest.mark.parametrize(
