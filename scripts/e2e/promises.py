@@ -451,7 +451,12 @@ def budgets_work(lab: Lab, namespace: str) -> str:
     Of a chart that is `careful` each workload of several pods has one, and it lets go those that are not ready.
     """
     told, guarded = [], set[str]()
-    for budget in lab.api.list("PodDisruptionBudget", namespace):
+    budgets = lab.api.list("PodDisruptionBudget", namespace)
+    for name, own in ((pod["metadata"]["name"], labels_of(pod)) for pod in lab.pods(namespace)):
+        by = [budget["metadata"]["name"] for budget in budgets if guards(budget, own)]
+        both = f"two budgets guard pod {name}: the API server evicts no such pod, whatever they allow"
+        demand(len(by) < _SEVERAL, both, "one", ", ".join(by))
+    for budget in budgets:
         name = budget["metadata"]["name"]
         live = lab.api.observe(
             functools.partial(lab.api.get, "PodDisruptionBudget", name, namespace),
@@ -476,10 +481,7 @@ def budgets_work(lab: Lab, namespace: str) -> str:
         demand(allowed > 0, f"PDB {name} blocks every drain", least, f"{allowed} of {expected}")
         freed = not lab.subject.careful or budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow"
         demand(freed, f"PDB {name} keeps pods that are not ready on their node", "AlwaysAllow")
-        here = {pod["metadata"]["name"] for pod in pods}
-        both = f"two budgets guard pods of {', '.join(owners)}: the API server evicts no such pod, whatever they allow"
-        demand(guarded.isdisjoint(here), both, "one", found=", ".join(sorted(guarded & here)))
-        guarded |= here
+        guarded |= {pod["metadata"]["name"] for pod in pods}
         able = conditions({"status": seen}).get("DisruptionAllowed", {})
         demand(able.get("status") == "True", f"PDB {name} is not healthy", found=str(able))
         told.append(f"PDB {name}: {allowed} of {expected} may go")

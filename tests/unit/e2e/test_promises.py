@@ -622,7 +622,7 @@ def test_who_keeps_the_one_pod_on_its_node_is_told_and_a_careful_chart_may_not()
 def test_two_budgets_of_the_same_pods_keep_them_for_ever() -> None:
     other = {**budget(), "metadata": {"name": "other", "generation": 1}}
     lab = Cluster(pods=[pod()], PodDisruptionBudget=[budget(), other])
-    assert "two budgets guard pods of web-abc" in refused(promises.budgets_work, lab, "space")
+    assert "two budgets guard pod web-1" in refused(promises.budgets_work, lab, "space")
 
 
 def test_a_daemonset_that_no_node_takes_is_told_and_a_fault_where_clients_ask_it() -> None:
