@@ -186,9 +186,10 @@ def _inserted(text: str, chart: str, entry: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder, which something else serves or carries away."""
+    """A folder, which something else serves or carries away; the `project` is locked by who changes it already."""
 
     path: Path
+    project: Path | None = None
 
     @property
     def shown(self) -> str:
@@ -203,7 +204,9 @@ class Folder:
     def write(self, before: Mapping[str, bytes | None], files: Mapping[str, bytes]) -> str:
         self.path.mkdir(parents=True, exist_ok=True)
         what = f"the chart repository in {self.shown}"
-        with locked(self.path / ".lock", what=what, deadline=_PATIENCE, error=ReleaseError):
+        mine = self.project is not None and self.path.samefile(self.project)
+        alone = locked(self.path, what=what, deadline=_PATIENCE, error=ReleaseError)
+        with contextlib.nullcontext() if mine else alone:
             for name, content in files.items():
                 if (there := self.read(name)) != content:
                     if there != before[name]:
@@ -257,7 +260,7 @@ def read_index(config: Config, repository: Repository | None) -> Index:
         raise ConfigError("chart_index_url is no address", expected="https://host/path", found=repr(url))
     url = url and url.rstrip("/") + "/"
     if not place.startswith(_BRANCH):
-        return Index(Folder(config.project / Path(place).expanduser()), url)
+        return Index(Folder(config.project / Path(place).expanduser(), config.project), url)
     branch, _, inside = place.removeprefix(_BRANCH).partition(":")
     if repository is None:
         raise ConfigError(f"chart_index names a branch, and {shown(config.chart)} is in no git repository", found=place)

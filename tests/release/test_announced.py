@@ -422,6 +422,7 @@ class TestIndex:
             for record in (first, second):
                 helm(indexed, tmp_path, "pull", "ours/demo", "--version", record.version)
                 assert (tmp_path / record.archive).read_bytes() == (pages / record.archive).read_bytes()
+        assert {file.name for file in pages.iterdir()} == {"index.yaml", first.archive, second.archive}
 
     def test_an_index_stays_a_link_and_readable_by_whom_it_was(
         self, indexed: Project, pages: Path, tmp_path: Path
@@ -561,6 +562,11 @@ class TestIndex:
         for address in ("https://me:hunter2@example.org/charts", "https://", "example.org"):
             with pytest.raises(ConfigError, match="chart_index_url is no address"):
                 Project(project.work.having(chart_index=str(pages), chart_index_url=address)).plan()
+
+    def test_the_projects_own_folder_may_be_the_one(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(chart_index, "_PATIENCE", 1.0)
+        Project(project.work.having(chart_index=".")).release()
+        assert (project.root / "index.yaml").is_file()
 
 
 class TestBranch:
