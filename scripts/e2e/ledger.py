@@ -487,20 +487,23 @@ def _gap(request: Request, events: Sequence[Event], service: str) -> str | None:
     for event in (event for event in events if event.service == service):
         if event.what == READY:
             if empty_since is not None and empty_since.at <= request.end and event.at >= request.at - AFTER:
-                return _no_pod(service, empty_since, event.at)
+                return _no_pod(service, empty_since, event.at, events)
             ready.add(event.pod)
             empty_since = None
         elif event.pod in ready:
             ready.remove(event.pod)
             empty_since = empty_since if ready else event
     if empty_since is not None and empty_since.at <= request.end:
-        return _no_pod(service, empty_since, None)
+        return _no_pod(service, empty_since, None, events)
     return None
 
 
-def _no_pod(service: str, last: Event, until: float | None) -> str:
+def _no_pod(service: str, last: Event, until: float | None, events: Sequence[Event]) -> str:
     when = f"from {clock(last.at)} " + (f"to {clock(until)}" if until is not None else "on")
-    return f"no pod was ready behind {service} {when}: the last one, {last.pod}, was {last.what}"
+    own = [one.what for one in events if one.pod == last.pod and not one.service and one.at <= last.at + AFTER]
+    well = last.what == GONE and own[-1:] == [READY]
+    why = ", though the pod went on: the Service selects it no more, or is gone itself" * well
+    return f"no pod was ready behind {service} {when}: the last one, {last.pod}, was {last.what}{why}"
 
 
 def _last(events: Sequence[Event], pod: str, what: str, *, before: float) -> Event | None:

@@ -277,7 +277,7 @@ class Rollout:
         if not revisions:
             return self._stands("state", f"there is none in namespace {self.namespace}", "install", "CHART")
         last, upgradable = revisions[-1], any(one.status == "deployed" for one in revisions)
-        message = f"revision {last.number} is {last.status}" + ("" if upgradable else ", and none is deployed")
+        message = f"it is there: revision {last.number} is {last.status}" + ", and none is deployed" * (not upgradable)
         return self._stands("state", message, *(("upgrade", "CHART") if upgradable else ("uninstall",)))
 
     def _stands(self, kind: str, message: str, verb: str, *words: str) -> Cause:

@@ -242,6 +242,14 @@ def test_a_time_without_any_ready_pod() -> None:
     assert "the last one, a, was told to stop" in told
 
 
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_pod_that_goes_on_and_is_selected_no_more_is_told_so(stops: bool) -> None:
+    up = {"running": True, "ready": True}
+    changes = [endpoints(1, a="ready"), pod(1, "a", **up), endpoints(18), endpoints(25, b="ready")]
+    changes += [pod(18.2, "a", **up, stopping=True)] if stops else []
+    assert ("though the pod went on: the Service selects it no more" in why(changes)) != stops
+
+
 def test_pods_that_do_not_know_the_port_by_its_new_name_are_not_led_to() -> None:
     """They are listed as ready all the same, in an EndpointSlice that has no port."""
     known, unknown = endpoints(19, a="ready"), endpoints(19.1, a="ready")

@@ -578,9 +578,24 @@ def test_a_pending_release_is_explained_with_the_way_out(helm: Helm, tmp_path: P
 @pytest.mark.parametrize(
     ("revisions", "said", "told", "way"),
     [
-        ([DEPLOYED], "cannot reuse a name that is still in use", "revision 1 is deployed", "upgrade app CHART"),
-        ([FAILED], "cannot re-use a name that is still in use", "revision 2 is failed, and none", "uninstall app"),
-        ([FAILED], '"app" has no deployed releases', "revision 2 is failed, and none is deployed", "uninstall app"),
+        (
+            [DEPLOYED],
+            "cannot reuse a name that is still in use",
+            "it is there: revision 1 is deployed",
+            "upgrade app CHART",
+        ),
+        (
+            [FAILED],
+            "cannot re-use a name that is still in use",
+            "it is there: revision 2 is failed, and none",
+            "uninstall app",
+        ),
+        (
+            [FAILED],
+            '"app" has no deployed releases',
+            "it is there: revision 2 is failed, and none is deployed",
+            "uninstall app",
+        ),
         ([], '"app" has no deployed releases', "there is none in namespace here", "install app CHART"),
     ],
 )
