@@ -457,7 +457,10 @@ def _reason(request: Request, events: Sequence[Event], service: str, since: floa
         if event.service == service and event.what == READY:
             started = _last(events, event.pod, RUNNING, before=end)
             how = f", {max(0.0, event.at - started.at):.1f} s after its container started" if started else ""
-            return f"pod {event.pod} was given requests from {clock(event.at)} on{how}"
+            # It takes the place of one that stops then, and whose end is told late where the machine is slow.
+            left = next((one for one in reversed(around) if one.what == STOPPING and not one.service), None)
+            also = f", and pod {left.pod} was {STOPPING} at {clock(left.at)}" if left else ""
+            return f"pod {event.pod} was given requests from {clock(event.at)} on{how}{also}"
     for event in reversed(around):
         if event.what in (STOPPING, UNREADY):
             return f"pod {event.pod} was {event.what} at {clock(event.at)}"

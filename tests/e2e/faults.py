@@ -1349,6 +1349,13 @@ CASES = (
         service(f'set {_PORT} "targetPort" "web"'),
     ),
     case(
+        "selector-version",
+        "upgrade",
+        "requests were lost(.|\\n)*though the pod went on: the Service selects it no more",
+        service('set $spec.selector "helm.sh/chart" (index .metadata.labels "helm.sh/chart")'),
+        front('set $spec.template.metadata.labels "helm.sh/chart" (index .metadata.labels "helm.sh/chart")'),
+    ),
+    case(
         "service-headless",
         "upgrade",
         "clusterIPs?.*(field is immutable|may not change|Invalid value)",
@@ -1631,8 +1638,8 @@ FURTHER = frozenset({
     "progress", "pull-policy", "pull-secret", "readiness-late", "redirect-not", "redirect-port", "rendered-anew",
     "role-names", "role-narrow", "role-of-all", "role-view", "rollback-hook", "route-filter", "route-path",
     "route-weight", "rule-dropped", "rule-job", "rule-namespace", "rule-pod", "scaler-metric", "scaler-unread",
-    "scaler-wakes-not", "service-anew", "short-prestop", "sidecar-startup", "spread-of-others", "spread-of-revisions",
-    "spread-wide", "startup-lenient", "test-dropped", "test-goes-on", "test-left", "test-token", "tls-back-port",
-    "tls-mount", "tls-role", "too-big", "two-budgets", "two-scalers", "udp", "variable-twice", "version-label",
-    "webhook-nowhere",
+    "scaler-wakes-not", "selector-version", "service-anew", "short-prestop", "sidecar-startup", "spread-of-others",
+    "spread-of-revisions", "spread-wide", "startup-lenient", "test-dropped", "test-goes-on", "test-left", "test-token",
+    "tls-back-port", "tls-mount", "tls-role", "too-big", "two-budgets", "two-scalers", "udp", "variable-twice",
+    "version-label", "webhook-nowhere",
 })  # fmt: skip

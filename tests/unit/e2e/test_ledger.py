@@ -244,7 +244,7 @@ def test_a_time_without_any_ready_pod() -> None:
 
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_pod_that_goes_on_and_is_selected_no_more_is_told_so(stops: bool) -> None:
-    up = {"running": True, "ready": True}
+    up: dict[str, Any] = {"running": True, "ready": True}
     changes = [endpoints(1, a="ready"), pod(1, "a", **up), endpoints(18), endpoints(25, b="ready")]
     changes += [pod(18.2, "a", **up, stopping=True)] if stops else []
     assert ("though the pod went on: the Service selects it no more" in why(changes)) != stops
@@ -374,7 +374,10 @@ def test_a_pod_that_was_given_requests_too_early() -> None:
         pod(19, "b", running=True, ready=True),
         endpoints(19.5, a="ready", b="ready"),
     ]
-    assert why(changes) == "pod b was given requests from 00:00:19.5 on, 0.5 s after its container started"
+    told = "pod b was given requests from 00:00:19.5 on, 0.5 s after its container started"
+    assert why(changes) == told
+    changes.append(pod(19.7, "a", running=True, ready=True, stopping=True))  # its end is told late
+    assert why(changes) == f"{told}, and pod a was told to stop at 00:00:19.7"
 
 
 def test_an_ingress_without_route_manager() -> None:
