@@ -701,18 +701,17 @@ class Release:
                 there = attached(client, reference, subject.digest)
             held, claims = dict[str, tuple[str, bytes]](), list[tuple[str, Mapping[str, Any]]]()
             for one in there:
-                if one.key not in NAMES and one.kind != BUNDLE:
+                if one.key not in NAMES and not (one.kind == BUNDLE and self._config.signing_key):
                     continue
                 read = read_referrer(client, reference, subject.digest, one.digest)
-                if read.layer is None and read.kind:  # of another form than ours
-                    continue
-                content = content_of(client, reference, read)
                 if one.kind == BUNDLE:
-                    with contextlib.suppress(ValueError):
-                        bundle = read_bundle(content)
+                    with contextlib.suppress(ValueError, RegistryError):  # one that is broken says nothing
+                        bundle = read_bundle(content_of(client, reference, read))
                         claims.append((bundle.predicate_type, bundle.statement))
-                elif not of_others(one.key, parsed(content)):
-                    held[one.digest] = one.key, content
+                elif not read.kind or (read.key in NAMES and read.layer):  # else it is not of the form of ours
+                    content = content_of(client, reference, read)
+                    if not of_others(read.key, parsed(content)):
+                        held[one.digest] = read.key, content
             kept = to_keep([*held.values()], claims if self._config.signing_key else None)
             found, statements = collect(
                 self._work,

@@ -22,8 +22,10 @@ from cryptography.x509.oid import NameOID
 from scripts.core.command import SIGNING_PASSWORDS, Runner
 from scripts.core.config import Config, load_config
 from scripts.core.errors import ConfigError, FindingsError, RegistryError, ReleaseError, ToolError
+from scripts.registry.client import Client
 from scripts.registry.embedded import registry_for
-from scripts.registry.referrers import BUNDLE_PREDICATE, PREDICATE
+from scripts.registry.reference import Reference
+from scripts.registry.referrers import BUNDLE_PREDICATE, PREDICATE, Referrer, content_of
 from scripts.release.evidence import RECORD
 from scripts.release.plan import Options, prepared
 from scripts.release.sbom import MEDIA_TYPE as BOM_TYPE
@@ -151,6 +153,24 @@ def test_what_somebody_put_there_before_is_not_signed(
     with registry_for(work) as registry:
         detail = Shelf(replace(project, work=work), registry).detail("provenance", trust=Trust(key=str(signed.key)))
     assert f"not signed by {signed.key}" in detail
+
+
+def test_a_bundle_that_cannot_be_read_stops_no_release(
+    signed: Signed, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reading(client: Client, reference: Reference, one: Referrer) -> bytes:
+        if one.kind == BUNDLE:
+            raise RegistryError("it is gone")
+        return content_of(client, reference, one)
+
+    replace(project, work=project.work.having(attach=False)).release()
+    with registry_for(project.work) as registry:
+        Shelf(project, registry).add(BUNDLE, b"{}", **{BUNDLE_PREDICATE: SIGNATURE})
+    monkeypatch.setattr("scripts.release.plan.content_of", reading)
+    monkeypatch.setenv(SIGNING_PASSWORDS[0], PASSWORD)
+    work = replace(project.work.having(signing_key=str(signed.key.with_suffix(".key"))), tools=signed.tools)
+    replace(project, work=work).release()
+    assert replace(project, work=work).plan()["attach"] == "same"
 
 
 def test_the_signature_of_another_key_fails(signed: Signed, shelf: Shelf) -> None:
