@@ -648,7 +648,7 @@ class Lab:
             return outside, places
         scheme = "https" if question.protocol == "https" else outside.scheme
         urls = [f"{scheme}://{place}" for place in places]
-        question = self._settled(question, urls[0])
+        question = self._settled(question, urls[0], outside)
         targets = [url + question.path for url in urls]
         for target in targets:
             status, _, found = self.api.observe(
@@ -686,7 +686,7 @@ class Lab:
                 raise ClusterError(f"kubectl leads nobody to pod {meta['name']}", found=forward.log_tail())
             return asked(f"{scheme}://127.0.0.1:{found[1]}/{path.lstrip('/')}", headers)[0]
 
-    def _settled(self, question: Question, url: str) -> Question:
+    def _settled(self, question: Question, url: str, outside: Outside) -> Question:
         """The question with the path and the status that answer, where they are not told; it stays so."""
         if question.statuses and not question.otherwise:
             return question
@@ -706,7 +706,9 @@ class Lab:
             lambda found: found[1] is not None,
             what=f"{question} to be answered from outside of the pod network",
             deadline=30,
-            told=lambda found: f"{', '.join(f'{path}: {_said(status)}' for path, status in found[0].items())}; {_TOLD}",
+            told=lambda found: "; ".join(
+                (*(f"{path}: {_said(status)}" for path, status in found[0].items()), outside.asked[-1], _TOLD)
+            ),
         )
         self.found = replace(self.found, question=settled)
         return self.question

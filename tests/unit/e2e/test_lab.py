@@ -22,10 +22,12 @@ from scripts.core.errors import ClusterError, CommandFailed
 from scripts.e2e.discover import NOTHING
 from scripts.e2e.k6 import LoadEnded, Request
 from scripts.e2e.lab import Lab, Published, Tools
-from scripts.e2e.outside import asked
+from scripts.e2e.outside import Outside, asked
 from scripts.e2e.recording import record
 from scripts.e2e.report import Journal, LoadFailed, Unproven
 from scripts.e2e.subject import Question, Subject
+
+SEEN = cast(Outside, SimpleNamespace(asked=("12:00:00 web is not there",)))
 
 FOUND = replace(NOTHING, workloads=("Deployment/web",))
 CHART = Published("gati", "1.0.0", "sha256:0", "oci://127.0.0.1:1/charts/gati@sha256:0")
@@ -419,7 +421,7 @@ def test_a_path_and_a_status_that_are_not_told_are_found(
     """Who needs a login, or another method, answers nevertheless."""
     monkeypatch.setattr("scripts.e2e.lab.asked", lambda url, _: (answers[url.removeprefix("http://web")], "", {}))
     made = lab(Cluster())
-    found = made._settled(Question("web", **{"statuses": (), "otherwise": "/ready", **told}), "http://web")
+    found = made._settled(Question("web", **{"statuses": (), "otherwise": "/ready", **told}), "http://web", SEEN)
     assert (found.path, *found.statuses) == asked
     assert made.question == found
 
@@ -527,8 +529,11 @@ def test_what_is_no_answer_is_told_with_what_can_be_said_of_it(monkeypatch: pyte
     at_once = Cluster.wait
     monkeypatch.setattr(Cluster, "wait", lambda self, probe, **words: at_once(self, probe, **{**words, "deadline": 0}))
     monkeypatch.setattr("scripts.e2e.lab.asked", lambda url, _: (status, "", {}))
-    with pytest.raises(ClusterError, match=r"/: (status \d+|no answer); .*path, statuses under \[tool\.gati\.e2e\]"):
-        lab(Cluster())._settled(Question("web", statuses=()), "http://web")
+    with pytest.raises(
+        ClusterError,
+        match=r"/: (status \d+|no answer); 12:00:00 web is not there; .*path, statuses under \[tool\.gati\.e2e\]",
+    ):
+        lab(Cluster())._settled(Question("web", statuses=()), "http://web", SEEN)
 
 
 @pytest.mark.parametrize("when", ["before it settled", "later"])
