@@ -458,7 +458,8 @@ def _reason(request: Request, events: Sequence[Event], service: str, since: floa
             started = _last(events, event.pod, RUNNING, before=end)
             how = f", {max(0.0, event.at - started.at):.1f} s after its container started" if started else ""
             # It takes the place of one that stops then, and whose end is told late where the machine is slow.
-            left = next((one for one in reversed(around) if one.what == STOPPING and not one.service), None)
+            others = [one for one in around if one.pod != event.pod and not one.service]
+            left = next((one for one in reversed(others) if one.what == STOPPING), None)
             also = f", and pod {left.pod} was {STOPPING} at {clock(left.at)}" if left else ""
             return f"pod {event.pod} was given requests from {clock(event.at)} on{how}{also}"
     for event in reversed(around):

@@ -378,6 +378,8 @@ def test_a_pod_that_was_given_requests_too_early() -> None:
     assert why(changes) == told
     changes.append(pod(19.7, "a", running=True, ready=True, stopping=True))  # its end is told late
     assert why(changes) == f"{told}, and pod a was told to stop at 00:00:19.7"
+    changes[-1] = pod(19.7, "b", running=True, ready=True, stopping=True)
+    assert why(changes) == told
 
 
 def test_an_ingress_without_route_manager() -> None:
