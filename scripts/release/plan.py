@@ -817,6 +817,8 @@ def _refused_in_full(registry: Registry) -> Iterator[None]:
             error.message = f"{registry.host} takes nothing that is attached to a chart, as OCI 1.1 has it"
             error.expected = "a registry that takes it; or attach = false in [tool.gati], for the chart alone"
             error.run = f"export GATI_ATTACH=false, then {SAME_COMMAND}"
+        elif isinstance(error, Transient) and "/referrers/" in said:  # which helm does not ask
+            error.run = f"{SAME_COMMAND}; where that does not help, export GATI_ATTACH=false, for the chart alone"
         raise
 
 
