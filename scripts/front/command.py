@@ -234,7 +234,7 @@ class Typed:
         if failure.code != USAGE:
             return None
         line, said = " ".join(_words(self._flags, self._bare)), f"{failure.message} {failure.found}"
-        known = re.findall(r"[a-z][\w-]+", failure.expected or "")
+        known = re.findall(r"[a-z][\w-]{2,}", failure.expected or "")  # shorter ones are those of a sentence
         words = [each for each in re.findall(r"[^ ,:']+", line) if each in said]
         for word in words:
             if not word.startswith("-") and word not in known and (like := nearest(word, known)):

@@ -239,6 +239,8 @@ def test_a_pipe_in_the_chart_is_not_waited_for(cli: Cli, task: str, name: str) -
     told = cli.on_chart(task)
     told.refused()
     assert "regular file" in told.stdout + told.stderr  # helm calls it irregular
+    if task == "lint" and name in ("pipe", "templates/pipe.yaml"):
+        assert "maintainers are missing" in told.stdout, "what else is found is told, too"
 
 
 class TestUsage:
@@ -271,6 +273,7 @@ class TestUsage:
             (("tools", "--only", "hlem"), "next:     invoke tools --only helm\n"),
             (("verify", "--require", "e2e,provenence"), "next:     invoke verify --require e2e,provenance\n"),
             (("rollout", "instal"), "next:     invoke rollout install\n"),
+            (("up", "--replicas", "two", "--dry-run"), "next:     invoke --help up\n"),
             (("judge", "--from", "giit:HEAD"), "next:     invoke judge --from git:HEAD\n"),
             (("judge", "--from", "git:HEAAD"), "next:     git log --oneline\n"),
             (("e2e", "--from", "lst:1", "--dry-run"), "next:     invoke e2e --from last:1 --dry-run\n"),
