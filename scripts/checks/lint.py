@@ -164,7 +164,8 @@ def helm_rules(
     asked = cache(lambda: read_contents(chart.path, chart.name).asked)
     complaints = helm.lint(chart.path, values=files, kube_version=kube_version)
     lacking = any(complaint.message.startswith(MISSING) for complaint in complaints)
-    if not (files or borne) and any(one.demanded or one.refused or BY_TEMPLATE.search(str(one)) for one in complaints):
+    refused = any(one.demanded or one.refused or BY_TEMPLATE.search(str(one)) for one in complaints)
+    if refused and not (files or borne or lacking):
         yield Finding("info", "helm", NEEDS)
     for complaint in complaints:
         if _SAID.search(complaint.message) or complaint.message == "file does not exist":
@@ -277,8 +278,8 @@ def chart_rules(chart: Chart, known: Sequence[str]) -> Iterator[Finding]:
     if not _CHART_NAME.match(chart.name):
         message = f"name {chart.name!r} is taken by no registry: lower-case letters, digits and single . _ - are"
         yield found("warning", message, "name")
-    if metadata.get("apiVersion") != "v2":
-        yield found("warning", f"apiVersion is {metadata.get('apiVersion')!r}; Helm 3 and later write v2", "apiVersion")
+    if (form := metadata.get("apiVersion", "missing")) != "v2":
+        yield found("warning", f"apiVersion is {form}; Helm 3 and later write v2", "apiVersion")
     if not isinstance(metadata.get("description"), str) or not metadata["description"].strip():
         yield found("warning", "description is missing", "description")
     if chart.app_version is None and not chart.is_library:

@@ -208,6 +208,7 @@ def test_what_a_missing_dependency_brings_with_it_is_no_finding(cli: Cli, tmp_pa
     errors = [one["message"] for one in json.loads(told.stdout)["findings"] if one["level"] == "error"]
     assert len(errors) == 1
     assert errors[0].startswith("the dependencies cannot be fetched: needed 0.1.0 is not in charts/: looks like ")
+    assert "where it cannot do without values" not in told.stdout
     later = write_chart(tmp_path / "later", "parent", map=config_map("a"))
     for words in (("kubeconform-check", "--chart", chart), ("diff", "--chart", later, "--from", chart)):
         cli(*words).refused("the dependencies cannot be fetched", "can be reached", code=OUTSIDE)
