@@ -18,7 +18,9 @@ from scripts.chart.archive import Package
 from scripts.chart.helm import Helm
 from scripts.chart.manifest_digest import MANIFEST_TYPE, sha256
 from scripts.core.command import Runner
+from scripts.core.config import Config
 from scripts.core.errors import RegistryError
+from scripts.core.waiting import locked
 from scripts.registry import client as client_module
 from scripts.registry import referrers as referrers_module
 from scripts.registry.client import INDEX_TYPE, Client, Found, connect, referrers_tag
@@ -55,16 +57,22 @@ func main() {
 
 
 @pytest.fixture(scope="session")
-def referring_binary(toolchain: Toolchain, runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That registry, built."""
-    folder = tmp_path_factory.mktemp("referring")
-    source = shutil.copytree(toolchain.source("crane"), folder / "source")
-    (source / "cmd" / "referring").mkdir()
-    (source / "cmd" / "referring" / "main.go").write_text(MAIN)
-    go, out = toolchain._go.binary, folder / "referring"
-    env = {"GOFLAGS": "-mod=mod -buildvcs=false", "GOWORK": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    runner.run([go, "build", "-o", out, "./cmd/referring"], cwd=source, env=env, deadline=600)
-    return out
+def referring_binary(
+    config: Config, toolchain: Toolchain, runner: Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """That registry, built once into the user's cache, which takes longer than all that asks for it."""
+    key = sha256(f"{toolchain.module('crane').h1} {MAIN}".encode()).removeprefix("sha256:")
+    kept = config.cache_dir / f"test-referring-{key[:12]}"
+    with locked(kept.with_name("test-referring.lock"), what="building a registry for tests", deadline=600):
+        if not kept.exists():
+            source = shutil.copytree(toolchain.source("crane"), tmp_path_factory.mktemp("referring") / "source")
+            (source / "cmd" / "referring").mkdir()
+            (source / "cmd" / "referring" / "main.go").write_text(MAIN)
+            go, out = toolchain._go.binary, kept.with_name(f".{kept.name}")
+            env = {"GOFLAGS": "-mod=mod -buildvcs=false", "GOWORK": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+            runner.run([go, "build", "-o", out, "./cmd/referring"], cwd=source, env=env, deadline=600)
+            out.replace(kept)
+    return kept
 
 
 @pytest.fixture
