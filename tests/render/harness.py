@@ -159,7 +159,8 @@ def _template(
         argv += ["--show-only", template]
     for version in api_versions:
         argv += ["--api-versions", version]
-    return runner().run([*argv, "--values", "-"], stdin=values, deadline=60).stdout
+    # The test's own time ends it sooner; on a machine that has none to spare a render may wait for minutes.
+    return runner().run([*argv, "--values", "-"], stdin=values, deadline=600).stdout
 
 
 def pod(workload: Document) -> Document:

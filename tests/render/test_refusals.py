@@ -760,7 +760,7 @@ SIBLINGS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
             "tls": {"enabled": True, "secretName": "one", "certManager": {"enabled": True, "issuerRef": {"name": "i"}}},
             "routeManager": {"tls": {"enabled": True, "secretName": "one", "certManager": {"enabled": True}}},
         },
-        ("tls.secretName", "routeManager.tls.secretName", "one"),
+        ("tls.secretName", "routeManager.tls.secretName", "one", "both names"),
     ),
     (
         {"routeManager": {"extraContainers": [{**SIDECAR, "securityContext": {"privileged": True}}]}},

@@ -328,5 +328,20 @@ def test_the_dns_of_another_cluster_listens_elsewhere() -> None:
     assert "5353" in render_text({"networkPolicy": {"enabled": True, "dnsPorts": [5353]}})
 
 
+def test_a_text_keeps_the_empty_lines_at_its_end() -> None:
+    text = "more\n\n"
+    trigger = {"type": "cron", "metadata": {"z": text}}
+    own = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "annotations": {"z": text}}}
+    keda = {
+        "enabled": True,
+        "triggerMetadata": {"z": text},
+        "extraTriggers": [trigger, {"type": "cron", "metadata": {}}],
+    }
+    docs = render({"podAnnotations": {"z": text}, "keda": keda, "extraObjects": [own]})
+    found = [entry["metadata"]["z"] for entry in docs.one("ScaledObject")["spec"]["triggers"][:2]]
+    found += [doc["spec"]["template"]["metadata"]["annotations"]["z"] for doc in docs.all("Deployment")]
+    assert [*found, docs.one("ConfigMap", "x")["metadata"]["annotations"]["z"]] == [text] * 5
+
+
 def test_everything_takes_every_new_key_at_once() -> None:
     assert render(merged(EVERYTHING, {"fullnameOverride": "blue", "global": {"imageRegistry": "m.example.com"}}))

@@ -35,7 +35,7 @@ spec:
       {{- include "gati.strings" (concat (list .root "labels" $own) $given) | trim | nindent 6 }}
       {{- /* The user's own win over the chart's, but for the checksums. */}}
       {{- $given = list .annotations $values.commonAnnotations $values.podAnnotations .values.podAnnotations }}
-      {{- with include "gati.strings" (concat (list .root "annotations") $given (list .checksums)) | trimAll " \n" }}
+      {{- with include "gati.strings" (concat (list .root "annotations") $given (list .checksums)) | trimPrefix "\n" }}
       {{- . | nindent 6 }}
       {{- end }}
     spec:
