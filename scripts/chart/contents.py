@@ -133,12 +133,14 @@ def identity(chart: Chart) -> dict[str, str]:
 def sources(chart: Chart) -> str:
     """A digest of the chart's files, with the values of tests, packed or not; "" where one of them cannot be read.
 
-    Archives in charts/ are not in it, which helm fetches by what is written, nor is a chart of tests.
+    Archives in charts/ are not in it, which helm fetches by what is written, nor is a chart of tests. Ends of lines are
+    one, since a release reads the commit's, and a checkout may have others.
     """
     with contextlib.suppress(ChartError):  # which is for checks to tell
         found = {name: data for name, data in _folder(chart.path).items() if not _PACKED.fullmatch(name)}
         found |= {f"{TESTS}{file.name}": _content(file) for file in (chart.path / TESTS).glob("*") if file.is_file()}
-        return sha256("".join(f"{sha256(found[name])}  {name}\n" for name in sorted(found)))
+        told = {name: sha256(data.replace(b"\r\n", b"\n")) for name, data in sorted(found.items())}
+        return sha256("".join(f"{digest}  {name}\n" for name, digest in told.items()))
     return ""
 
 

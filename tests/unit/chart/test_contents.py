@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.chart.contents import left_out, read_contents, renders
+from scripts.chart.contents import left_out, read_contents, renders, sources
+from scripts.chart.source import read_chart
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,12 @@ def test_a_definition_is_read_in_whatever_style_it_is_written(tmp_path: Path, te
     contents = read_contents(tmp_path, "demo")
     assert contents.installed_first == {"e.test/v1/Box"}
     assert [one.kind for one in contents.definitions({"e.test/v1/Box"})] == ["CustomResourceDefinition"]
+
+
+def test_a_state_of_a_chart_is_told_by_its_files_and_not_by_their_ends_of_lines(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("")
+    told = []
+    for text in (b"name: a\nversion: 1.0.0\n", b"name: a\r\nversion: 1.0.0\r\n", b"name: a\nversion: 1.0.0\n#\n"):
+        (tmp_path / "Chart.yaml").write_bytes(text)
+        told.append(sources(read_chart(tmp_path)))
+    assert told[0] == told[1] != told[2]
