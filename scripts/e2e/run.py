@@ -159,11 +159,12 @@ def plan(work: Workspace, options: Options) -> list[str]:
     prefix = options.images or config.own_images
     told = ", ".join(sorted(config.e2e)) or "nothing: it is looked for in the rendered objects"
     first = f"the first of {subject.archives} and " if subject.archives else ""
+    services = ", ".join(f"{prefix}/{service}:{version}" for service in SERVICES for version in VERSIONS)
     lines = [
         f"package {chart.name} {chart.version}, publish it to a registry on loopback, install it by digest",
         where,
         f"told of the chart in [tool.gati.e2e]: {told}",
-        f"images: {', '.join(f'{prefix}/{service}:{version}' for service in SERVICES for version in VERSIONS)}",
+        f"images of the reference services, which the control of the machine runs beside the chart's: {services}",
         f"upgrades from: {first}{options.sources or USUAL}",
     ]
     lines += (f"{name}: {(SCENARIOS[name].__doc__ or '').strip().splitlines()[0]}" for name in options.wanted)
