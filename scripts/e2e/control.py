@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from string import Template
 
@@ -20,6 +21,7 @@ _PORTS = range(21_000, 29_000)  # below those of NodePorts
 _NAME = "control"
 QUESTION = Question("control", proof="pod", kept_method="POST")
 _READY_DEADLINE = 120.0
+_SHARE = Decimal("0.1")  # of a processor: as much as a small server asks for
 _POD = Path(__file__).with_name("control.yaml")
 
 
@@ -40,11 +42,14 @@ class Control:
         return [request for request in self._load.requests() if request.end >= begin and request.at <= end]
 
 
-def start(api: Api, namespace: str, nodes: Sequence[Object], image: str, number: int) -> list[str]:
+def start(
+    api: Api, namespace: str, nodes: Sequence[Object], image: str, number: int, share: Decimal = _SHARE
+) -> list[str]:
     """Put a server on every one of `nodes` into `namespace`; the URLs to load. Raises ApiError, ClusterError.
 
     Half of the requests go straight to the servers, half to a NodePort of them, which leads from any node to any.
-    `image` is one with Python that the nodes can have, `number` whatever tells this run from another.
+    `image` is one with Python that the nodes can have, `number` whatever tells this run from another, `share` the cores
+    that the chart's containers are sure of.
     """
     port = _PORTS[number % len(_PORTS)]
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}  # the network of the host
@@ -56,6 +61,7 @@ def start(api: Api, namespace: str, nodes: Sequence[Object], image: str, number:
     template = Template(_POD.read_text(encoding="utf-8"))
     for node, address in places.items():
         words = {"name": f"{_NAME}-{node}"[:253], "node": node, "address": address, "image": image, "port": port}
+        words["cpu"] = str(min(share, _SHARE))
         api.create(load_yaml(template.substitute(words)), namespace)
     spec = {"type": "NodePort", "selector": {"app": _NAME}, "ports": [{"port": 80, "targetPort": port}]}
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": _NAME}, "spec": spec}

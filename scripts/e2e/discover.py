@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from scripts.chart.manifests import Document, mapping, mappings, nodes
-from scripts.chart.pods import lasting, matches, pod_template
+from scripts.chart.pods import lasting, matches, pod_template, quantity
 from scripts.cluster.objects import Object, labels_of, open_ports
 from scripts.core.errors import ConfigError
 from scripts.e2e.subject import Question, Subject
@@ -50,7 +51,8 @@ class Found:
     claims that keep data, `definitions` the kinds that the chart defines, `others` what else it runs, `outside` what it
     has outside of its namespace. `also` are the workloads behind the front that can be asked, and how. `home` is the
     namespace that everything is in whatever the release's is, "" where it follows that; `elsewhere` are further ones.
-    `fixed` is what no second installation can have: ports of the nodes, addresses.
+    `fixed` is what no second installation can have: ports of the nodes, addresses. `share` is the least of a processor
+    that a container behind the question is sure of, in cores.
     """
 
     question: Question | None
@@ -67,6 +69,7 @@ class Found:
     also: tuple[tuple[str, Question], ...] = ()
     home: str = ""
     elsewhere: tuple[str, ...] = ()
+    share: Decimal = Decimal(0)
 
     @property
     def exclusive(self) -> str:
@@ -118,10 +121,14 @@ def discover(documents: Iterable[Document], subject: Subject) -> Found:
             f"[tool.gati.e2e] backs names {absent[0]}, which the chart does not render",
             expected=", ".join(workloads) or "no workload is rendered",
         )
+    behind = {name: one for name, one in workloads.items() if chosen and _leads(chosen, one)}
     return Found(
         question=question,
         workloads=tuple(workloads),
-        behind=tuple(name for name, one in workloads.items() if chosen and _leads(chosen, one)),
+        behind=tuple(behind),
+        share=min(
+            (_share(one) for pod in map(_pod, behind.values()) for one in lasting(pod["spec"])), default=Decimal(0)
+        ),
         claims=tuple(_claims(own)),
         elsewhere=tuple(dict.fromkeys(one.namespace for one in every if one.elsewhere)),
         definitions=tuple(document.name for document in every if document.kind == "CustomResourceDefinition"),
@@ -161,6 +168,13 @@ def _fixed(workloads: Iterable[Document], services: Iterable[Document]) -> Itera
         if spec.get("clusterIP") not in (None, "", "None"):
             yield f"the address {spec['clusterIP']}"
         yield from (f"port {port['nodePort']} on the nodes" for port in spec.get("ports") or () if port.get("nodePort"))
+
+
+def _share(container: Mapping[str, Any]) -> Decimal:
+    """The cores that a container is sure of; it asks for its limit where it asks for nothing."""
+    resources = mapping(container.get("resources"))
+    asked = {**mapping(resources.get("limits")), **mapping(resources.get("requests"))}
+    return quantity(asked.get("cpu")) or Decimal(0)
 
 
 def home_of(documents: Iterable[Document]) -> str:

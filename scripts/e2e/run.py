@@ -494,7 +494,7 @@ def controlled(lab: Lab, say: Say, seen: dict[str, object]) -> Iterator[Control 
     image, results = f"{lab.images}/{SERVICES[0]}:{VERSIONS[0]}", lab.folder / "control.requests.jsonl"
     with contextlib.ExitStack() as stack:
         try:
-            targets = start(lab.api, namespace, nodes, image, int(lab.run, 16))
+            targets = start(lab.api, namespace, nodes, image, int(lab.run, 16), lab.found.share)
             way = load(lab.tools.k6, lab.runner, targets, results, question=QUESTION, rate=RATE)
             running = Control(stack.enter_context(way))
         except ReleaseError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -225,6 +226,23 @@ def test_a_sidecar_may_be_what_answers() -> None:
     assert str(found(text, service("{port: 80, targetPort: in}")).question) == "http / of Service app"
     ends = text.replace("restartPolicy: Always, ", "")
     assert found(ends, service("{port: 80, targetPort: in}")).question is None
+
+
+@pytest.mark.parametrize(
+    ("resources", "share"),
+    [
+        ("{}", "0"),
+        ("{requests: {cpu: 30m}, limits: {cpu: 1}}", "0.03"),
+        ("{limits: {cpu: 0.5}}", "0.5"),  # which is what it asks for, too
+        ("{requests: {memory: 1Gi}, limits: {memory: 1Gi}}", "0"),
+    ],
+)
+def test_the_least_of_a_processor_that_who_answers_is_sure_of(resources: str, share: str) -> None:
+    asked = workload(port=f"{{name: web, containerPort: 8080}}]\n        resources: {resources}\n        args: [")
+    large = workload(
+        "StatefulSet", port="{containerPort: 1}]\n        resources: {requests: {cpu: 2}}\n        args: ["
+    )
+    assert found(asked, large, service("{port: 80, targetPort: web}")).share == Decimal(share)
 
 
 @pytest.mark.parametrize(
