@@ -140,7 +140,7 @@ def sources(chart: Chart) -> str:
         found = {name: data for name, data in _folder(chart.path).items() if not _PACKED.fullmatch(name)}
         found |= {f"{TESTS}{file.name}": _content(file) for file in (chart.path / TESTS).glob("*") if file.is_file()}
         told = {name: sha256(data.replace(b"\r\n", b"\n")) for name, data in sorted(found.items())}
-        return sha256("".join(f"{digest}  {name}\n" for name, digest in told.items()))
+        return sha256(os.fsencode("".join(f"{digest}  {name}\n" for name, digest in told.items())))  # of any letters
     return ""
 
 
