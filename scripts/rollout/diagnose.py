@@ -408,7 +408,9 @@ class _Reading:
     def _unmade(self, pod: Object) -> Iterator[Suspicion]:
         """What has to be there before containers are made: only events tell, and they stay after it is there."""
         statuses, node = container_statuses(pod), pod["spec"].get("nodeName")
-        begun = any(_wait_reason(one) not in _STARTING_REASONS or "waiting" not in one["state"] for one in statuses)
+        begun = any(
+            _wait_reason(one) not in _STARTING_REASONS or "waiting" not in one.get("state", {}) for one in statuses
+        )
         if begun or pod.get("status", {}).get("phase") != "Pending" or not node:
             return
         event = [{}, *(one for one in self._events_of(pod) if one.get("reason") != "Scheduled")][-1]
