@@ -64,6 +64,7 @@ _UNMADE = {  # events of what keeps a pod's containers from being made: which ca
     "FailedPrepareDynamicResources": ("sandbox", "its pod gets no device"),
     "NetworkNotReady": ("sandbox", "its pod gets no network"),
 }
+_KILLED = 137  # the exit code
 _STARTING_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
 _FINAL_PULL = re.compile(
     r"not found|manifest unknown|denied|unauthorized|forbidden|no match for platform|no such host|NeverPull",
@@ -416,6 +417,8 @@ class _Reading:
         event = [{}, *(one for one in self._events_of(pod) if one.get("reason") != "Scheduled")][-1]
         kind, what = _UNMADE.get(event.get("reason", ""), ("", ""))
         message = event.get("message", "")
+        if event.get("reason") == "Started":  # it waits for a hook of its own
+            return
         if not kind:  # a large image, as a rule
             told = first_line(message) or "its kubelet has told nothing of it yet"
             yield self._of_pod("unended", pod, f"its pod has not begun on node {node}: {told}", ENDLESS)
@@ -634,6 +637,8 @@ def _exit_words(terminated: Mapping[str, Any]) -> str:
     words = f"exit code {code}" if code is not None else "it does not stay up"
     if reason and reason != "Error":
         words += f" ({reason})"
+    elif code == _KILLED:
+        words += " (SIGKILL, as for more memory than its limit)"  # of which the runtime does not always hear
     return f"{words}: {message}" if message else words
 
 

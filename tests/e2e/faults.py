@@ -1133,8 +1133,11 @@ CASES = (
     case(
         "host-alias",
         "install",
-        "hostAliases, and no server, say where route-manager is",
-        front('set $pod "hostAliases" (list (dict "ip" "127.0.0.1" "hostnames" (list "route-manager")))'),
+        "hostAliases, and no server, say where route-manager",
+        front(
+            'set $pod "hostAliases" (list (dict "ip" "127.0.0.1" "hostnames" '
+            '(list (printf "route-manager.%s.svc" .metadata.namespace))))'
+        ),
     ),
     case(
         "route-weight",
