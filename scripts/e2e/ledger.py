@@ -417,15 +417,15 @@ def _incident(group: Sequence[Request], events: Sequence[Event], service: str, s
 
 def cause(request: Request, events: Sequence[Event], service: str, *, since: float = 0.0) -> str:
     """Why a request to `service` was lost or slow, from the `events` that were seen after `since`."""
-    if request.status and not request.behind:
-        # The server answered, so what it was missing is behind a Service of other pods.
+    if request.status and not (request.behind and request.failed):
+        # The server answered, so what it was missing, or had to wait for, is behind a Service of other pods.
         behind: dict[str, set[str]] = {}
         for event in events:
             behind.setdefault(event.service, set()).add(event.pod)
         own = behind.get(service, set())
         others = sorted(name for name, pods in behind.items() if name and not pods & own)
-        for name in (*others, service):
-            if reason := _reason(request, events, name, since):
+        for name in others if request.behind else (*others, service):
+            if reason := _gap(request, events, name) if request.behind else _reason(request, events, name, since):
                 return f"pod {request.pod or 'unknown'} had nobody behind it: {reason}"
     return _reason(request, events, service, since) or _stale(request, events, service, since) or UNEXPLAINED
 

@@ -1267,7 +1267,7 @@ CASES = (
     case(
         "back-recreate",
         "upgrade",
-        "requests were lost(.|\\n)*nobody behind it",
+        "requests (were lost|became slow)(.|\\n)*nobody behind it",
         back('set $spec "strategy" (dict "type" "Recreate")'),
     ),
     case(

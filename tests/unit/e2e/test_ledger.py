@@ -389,8 +389,12 @@ def test_an_ingress_without_route_manager() -> None:
         endpoints(1, "gati-ingress", a="ready"),
         endpoints(19, MANAGER),
     ]
-    told = why(changes, request(20, status=503, pod="a"))
-    assert told.startswith("pod a had nobody behind it: no pod was ready behind route-manager from 00:00:19.0 on")
+    gap = "pod a had nobody behind it: no pod was ready behind route-manager from 00:00:19.0 "
+    assert why(changes, request(20, status=503, pod="a")).startswith(f"{gap}on")
+    changes += [endpoints(21, MANAGER, rm_2="ready"), pod(23, "a", running=True, ready=True, stopping=True)]
+    waited = request(20, seconds=2.9, pod="a", behind="rm_2")  # which is more than it may take
+    assert why(changes, waited).startswith(f"{gap}to 00:00:21.0")
+    assert not why(changes, request(26, seconds=2.9, pod="a", behind="rm_2")).startswith("pod a had nobody behind it")
 
 
 def test_an_ingress_that_was_asked_before_it_knew_route_manager() -> None:
