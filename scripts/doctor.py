@@ -14,11 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from scripts.chart.source import read_chart
+from scripts.cluster.kind import INOTIFY, INOTIFY_ENOUGH, INOTIFY_FIX
+from scripts.containers import engine, leftovers
+from scripts.containers.stack import taken
 from scripts.core.errors import MALFORMED, FindingsError, GitError, ReleaseError
 from scripts.core.git import find_repository
 from scripts.core.parallel import workers
 from scripts.core.paths import shown
 from scripts.core.words import many, some
+from scripts.registry.client import connect
+from scripts.registry.embedded import registry_for
+from scripts.registry.proxies import proxy_for
+from scripts.release.sign import demand_key
 from scripts.workspace import Workspace
 
 Level = Literal["ok", "note", "problem"]
@@ -42,6 +50,10 @@ class Line:
 
 def examine(work: Workspace) -> tuple[Line, ...]:
     """Every line, in order; nothing is changed. A question that fails is a line, never an error."""
+    # Here, as what is imported above, and not by several threads at a time: a signal in the middle of an import may
+    # leave its lock taken, for which the others would wait for ever.
+    import docker  # noqa: F401
+
     questions: list[Callable[[Workspace], Iterator[Line]]] = [
         _python,
         _disk,
@@ -79,8 +91,6 @@ def mend(work: Workspace, lines: tuple[Line, ...]) -> None:
 
     What fails is said, and the rest is done.
     """
-    from scripts.cluster.kind import INOTIFY
-    from scripts.containers import leftovers
 
     def raise_limit() -> None:
         if os.access(INOTIFY, os.W_OK):
@@ -157,16 +167,12 @@ def _cgroup(_: Workspace) -> Iterator[Line]:
 
 
 def _inotify(_: Workspace) -> Iterator[Line]:
-    from scripts.cluster.kind import INOTIFY, INOTIFY_ENOUGH, INOTIFY_FIX
-
     if INOTIFY.exists():
         limit = int(INOTIFY.read_text(encoding="utf-8"))
         yield _note("inotify", f"{limit} instances a user", limit < INOTIFY_ENOUGH, INOTIFY_FIX)
 
 
 def _engine(_: Workspace) -> Iterator[Line]:
-    from scripts.containers import engine
-
     with engine.connect() as client:
         facts = client.info()
     where = Path(str(facts.get("DockerRootDir", "/")))
@@ -178,8 +184,6 @@ def _engine(_: Workspace) -> Iterator[Line]:
 
 
 def _ports(work: Workspace) -> Iterator[Line]:
-    from scripts.containers.stack import taken
-
     for key in ("http_port", "grpc_port"):
         port = int(getattr(work.config, key))
         why = taken(port)
@@ -196,8 +200,6 @@ def _tools(work: Workspace) -> Iterator[Line]:
 
 
 def _chart(work: Workspace) -> Iterator[Line]:
-    from scripts.chart.source import read_chart
-
     yield Line("chart", "ok", f"{read_chart(work.config.chart).title} in {shown(work.config.chart)}")
 
 
@@ -235,18 +237,12 @@ def _git(work: Workspace) -> Iterator[Line]:
 
 
 def _signing_key(work: Workspace) -> Iterator[Line]:
-    from scripts.release.sign import demand_key
-
     demand_key(work.config)
     if work.config.signing_key:
         yield Line("signing key", "ok", work.config.signing_key)
 
 
 def _registry(work: Workspace) -> Iterator[Line]:
-    from scripts.chart.source import read_chart
-    from scripts.registry.client import connect
-    from scripts.registry.embedded import registry_for
-
     if not work.config.registry:
         yield Line("registry", "note", f"none configured: the embedded one in {work.config.embedded_registry}")
         return
@@ -257,8 +253,6 @@ def _registry(work: Workspace) -> Iterator[Line]:
 
 
 def _proxy(_: Workspace) -> Iterator[Line]:
-    from scripts.registry.proxies import proxy_for
-
     used = {name: value for name in _PROXIES if (value := os.environ.get(name) or os.environ.get(name.lower()))}
     if used:
         for scheme in ("https", "http"):
@@ -268,8 +262,6 @@ def _proxy(_: Workspace) -> Iterator[Line]:
 
 
 def _leftovers(work: Workspace) -> Iterator[Line]:
-    from scripts.containers import leftovers
-
     found = leftovers.find(work)
     told = ", ".join(some(found, 3))
     fix = "invoke down --all"
