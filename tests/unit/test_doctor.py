@@ -191,7 +191,7 @@ def test_a_password_in_what_failed_is_not_shown(bare: Workspace, monkeypatch: py
         raise RegistryError("refused", found="login a%22b")
 
     bare.runner.hide('a"b')
-    monkeypatch.setattr("scripts.registry.embedded.registry_for", refused)
+    monkeypatch.setattr("scripts.doctor.registry_for", refused)
     assert lines(bare.having(registry="oci://h/x"))["registry"].found == "refused (login ***)"
 
 
