@@ -42,9 +42,7 @@ class Control:
         return [request for request in self._load.requests() if request.end >= begin and request.at <= end]
 
 
-def start(
-    api: Api, namespace: str, nodes: Sequence[Object], image: str, number: int, share: Decimal = _SHARE
-) -> list[str]:
+def start(api: Api, namespace: str, nodes: Sequence[Object], image: str, number: int, share: Decimal) -> list[str]:
     """Put a server on every one of `nodes` into `namespace`; the URLs to load. Raises ApiError, ClusterError.
 
     Half of the requests go straight to the servers, half to a NodePort of them, which leads from any node to any.

@@ -424,9 +424,13 @@ def cause(request: Request, events: Sequence[Event], service: str, *, since: flo
             behind.setdefault(event.service, set()).add(event.pod)
         own = behind.get(service, set())
         others = sorted(name for name, pods in behind.items() if name and not pods & own)
-        for name in others if request.behind else (*others, service):
-            if reason := _gap(request, events, name) if request.behind else _reason(request, events, name, since):
-                return f"pod {request.pod or 'unknown'} had nobody behind it: {reason}"
+        reasons = (
+            (_gap(request, events, name) for name in others)
+            if request.behind
+            else (_reason(request, events, name, since) for name in (*others, service))
+        )
+        if reason := next(filter(None, reasons), None):
+            return f"pod {request.pod or 'unknown'} had nobody behind it: {reason}"
     return _reason(request, events, service, since) or _stale(request, events, service, since) or UNEXPLAINED
 
 

@@ -7,7 +7,7 @@ import itertools
 import platform
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -40,11 +40,11 @@ from scripts.core.semver import tag_name
 from scripts.core.words import many, some
 from scripts.judge.judge import judge
 from scripts.judge.words import markdown
-from scripts.registry.client import IMMUTABLE, LAG, LOST_UPLOAD, connect
+from scripts.registry.client import IMMUTABLE, LAG, LOST_UPLOAD, Client, connect
 from scripts.registry.embedded import registry_for, registry_in_use, served
 from scripts.registry.failures import Transient
-from scripts.registry.reference import Registry
-from scripts.registry.referrers import attach, attached, content_of, read_referrer
+from scripts.registry.reference import Reference, Registry
+from scripts.registry.referrers import Referrer, attach, attached, content_of, read_referrer
 from scripts.release import publish as publishing
 from scripts.release import verify
 from scripts.release.announce import Announced, Step, row, stopped
@@ -687,6 +687,28 @@ class Release:
         with self._timed("publish", f"publishing to {registry.remote}"):
             return publishing.publish(registry, package, None, self._helm, self._say, tried=True)
 
+    def _read(
+        self, there: Iterable[Referrer], client: Client, reference: Reference, digest: str
+    ) -> tuple[dict[str, tuple[str, bytes]], list[tuple[str, Mapping[str, Any]]]]:
+        """What passes for ours of what is attached, with its key, by its digest; and what the bundles there claim.
+
+        A claim is the type of its predicate and the statement; they are read where this release signs.
+        """
+        held, claims = dict[str, tuple[str, bytes]](), list[tuple[str, Mapping[str, Any]]]()
+        for one in there:
+            if one.key not in NAMES and not (one.kind == BUNDLE and self._config.signing_key):
+                continue
+            read = read_referrer(client, reference, digest, one.digest)
+            if one.kind == BUNDLE:
+                with contextlib.suppress(ValueError, RegistryError):  # one that is broken says nothing
+                    bundle = read_bundle(content_of(client, reference, read))
+                    claims.append((bundle.predicate_type, bundle.statement))
+            elif not read.kind or (read.key in NAMES and read.layer):  # else it is not of the form of ours
+                content = content_of(client, reference, read)
+                if not of_others(read.key, parsed(content)):
+                    held[one.digest] = read.key, content
+        return held, claims
+
     def _attach(self, registry: Registry, package: Package) -> None:
         """Attach what is missing to the manifest that the tag names, or will name once it is pushed."""
         facts = self.facts
@@ -699,19 +721,7 @@ class Release:
                 subject = publishing.stage(client, reference, package, facts.archive)
             with _refused_in_full(registry):
                 there = attached(client, reference, subject.digest)
-            held, claims = dict[str, tuple[str, bytes]](), list[tuple[str, Mapping[str, Any]]]()
-            for one in there:
-                if one.key not in NAMES and not (one.kind == BUNDLE and self._config.signing_key):
-                    continue
-                read = read_referrer(client, reference, subject.digest, one.digest)
-                if one.kind == BUNDLE:
-                    with contextlib.suppress(ValueError, RegistryError):  # one that is broken says nothing
-                        bundle = read_bundle(content_of(client, reference, read))
-                        claims.append((bundle.predicate_type, bundle.statement))
-                elif not read.kind or (read.key in NAMES and read.layer):  # else it is not of the form of ours
-                    content = content_of(client, reference, read)
-                    if not of_others(read.key, parsed(content)):
-                        held[one.digest] = read.key, content
+            held, claims = self._read(there, client, reference, subject.digest)
             kept = to_keep([*held.values()], claims if self._config.signing_key else None)
             found, statements = collect(
                 self._work,

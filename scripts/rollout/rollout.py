@@ -475,13 +475,13 @@ class _Operation:
         cause = self._refused() if by_itself else None
         if cause is None and suspicion is not None and (not by_itself or _ABOUT_OBJECTS.search(self.said())):
             cause = suspicion.cause
-        told = cause is not None and suspicion is not None and cause is suspicion.cause
+        pod = suspicion.pod if suspicion is not None and cause is suspicion.cause else ""
         if cause is None:
             cause = self._unexplained(progress, by_itself=by_itself)
         login = shlex.join(("kubectl", *self._rollout.login.flags("--context")))
         run = re.sub(r"^kubectl\b", login.replace("\\", r"\\"), cause.run)
         state = self._aftermath()
-        if told and suspicion is not None and suspicion.pod and self._is_gone(suspicion.pod):
+        if pod and self._is_gone(pod):
             run = f"read {self._folder}"  # what was undone, or a hook's policy, has taken it away
         cause = Cause(cause.kind, cause.object, redact(cause.message), run)
         self._log.write_text(redact(self.said()), encoding="utf-8")
